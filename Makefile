@@ -1,0 +1,27 @@
+# make run    everything on a fresh machine: environment, pipeline, summary
+# make test   the tests
+# make lint   style and types
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: run test lint
+
+run: $(VENV)/installed
+	@dvc repro
+	@python -m heatflow.present.summary metrics
+
+test: $(VENV)/installed
+	@pytest
+
+lint: $(VENV)/installed
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Learn geothermal heat-flow residuals from terrain."""

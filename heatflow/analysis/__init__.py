@@ -1,0 +1,1 @@
+"""What the trained networks are worth, and what they look at."""

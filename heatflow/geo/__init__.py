@@ -1,0 +1,1 @@
+"""Terrain, wells and tiles: numpy, rasterio and geopandas, never torch."""

@@ -1,0 +1,326 @@
+"""Elevation rasters: reading any, warping one onto the working grid, sampling it.
+
+A pixel without data is NaN from the moment it is read. What counts as without data comes from the file's nodata
+value, its mask or alpha band, NaN, infinity, or an explicit override; never from a value that merely looks empty.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
+from rasterio.warp import reproject, transform, transform_bounds
+from rasterio.windows import Window
+
+from heatflow.errors import InputError
+from heatflow.geo.crs import require_metric, utm_zone
+from heatflow.geo.grid import Grid
+
+MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32
+STRIP_PIXELS = 16_000_000  # source pixels that a strip of the warp holds at a time: 64 MB of float32
+COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "blocksize": 256, "bigtiff": "IF_SAFER"}
+
+
+@dataclass(frozen=True)
+class Elevation:
+    """An open raster, the band that holds elevation, and how to tell its nodata."""
+
+    dataset: rasterio.DatasetReader
+    band: int
+    nodata: float | None  # override
+
+    @property
+    def crs(self) -> CRS:
+        return self.dataset.crs
+
+    def read(self, window: Window) -> np.ndarray:
+        """Elevation in metres as float32, NaN where there is none; scale and offset of the band applied."""
+        ds, band = self.dataset, self.band
+        raw = ds.read(band, window=window)
+        values = raw.astype(np.float32)
+        scale, offset = ds.scales[band - 1], ds.offsets[band - 1]
+        if (scale, offset) != (1.0, 0.0):
+            values = (raw * scale + offset).astype(np.float32)
+        if self.nodata is None:
+            values[ds.read_masks(band, window=window) == 0] = np.nan
+        else:
+            values[raw == raw.dtype.type(self.nodata)] = np.nan
+            if MaskFlags.per_dataset in ds.mask_flag_enums[band - 1]:
+                values[ds.dataset_mask(window=window) == 0] = np.nan
+        values[~np.isfinite(values)] = np.nan
+        return values
+
+
+@contextmanager
+def open_elevation(path: str, band: int | None = None, nodata: float | None = None) -> Iterator[Elevation]:
+    """Open a raster for reading elevation from it.
+
+    Parameters
+    ----------
+    path : file or URL that GDAL can read
+    band : int, from 1; None takes the only one
+    nodata : value that means no data, in place of the file's own
+
+    Raises
+    ------
+    InputError
+        Missing, not a raster, without CRS or georeference, several bands and none chosen, complex values.
+    """
+    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+        raise InputError(f"data.elevation: {path}: no such file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            dataset = rasterio.open(path)
+        except (RasterioError, OSError) as error:
+            raise InputError(f"data.elevation: {path}: not a raster that GDAL can read ({error})") from None
+    with dataset:
+        if dataset.crs is None:
+            raise InputError(
+                f"data.elevation: {path}: has no coordinate reference system; "
+                "assign the right one with: gdal_edit.py -a_srs EPSG:<code> FILE"
+            )
+        if dataset.transform.is_identity or dataset.transform.is_degenerate:
+            raise InputError(f"data.elevation: {path}: has no geotransform; its place on the map is unknown")
+        bands = [b for b, c in zip(dataset.indexes, dataset.colorinterp, strict=True) if c != ColorInterp.alpha]
+        if band is None and len(bands) != 1:
+            raise InputError(f"data.elevation: {path}: has {len(bands)} bands; choose one with terrain.band")
+        if band is not None and band not in bands:
+            raise InputError(f"terrain.band: {path} has no band {band} of elevation; it has {bands}")
+        band = bands[0] if band is None else band
+        dtype = np.dtype(dataset.dtypes[band - 1])
+        if dtype.kind == "c":
+            raise InputError(f"data.elevation: {path}: band {band} holds complex numbers ({dtype}), not elevation")
+        if nodata is not None and dtype.kind in "iu" and not _fits(nodata, dtype):
+            raise InputError(f"terrain.nodata: {nodata:g} cannot occur in {path}, whose values are {dtype}")
+        yield Elevation(dataset, band, nodata)
+
+
+def _fits(value, dtype):
+    info = np.iinfo(dtype)
+    return float(value).is_integer() and info.min <= value <= info.max
+
+
+def working_grid(source: Elevation, resolution: float, crs: CRS | None = None) -> Grid:
+    """The grid that the raster is warped onto.
+
+    In the raster's own CRS it starts at the raster's upper-left corner; in another it covers the raster's bounds
+    there, snapped outwards to whole multiples of the resolution.
+
+    Raises
+    ------
+    InputError
+        A geographic or non-metric CRS, a raster that cannot be projected, a grid too large or empty.
+    """
+    ds = source.dataset
+    target = crs or ds.crs
+    if crs is None:
+        lon, lat = _centre(ds)
+        remedy = f"set terrain.crs to a projected CRS in metres, such as {utm_zone(lon, lat)} (UTM) for this raster"
+        require_metric(target, f"data.elevation: {ds.name}: its CRS", remedy)
+    else:
+        require_metric(target, "terrain.crs", "choose a projected CRS in metres")
+    t, columns, rows = ds.transform, np.array([0, ds.width, 0, ds.width]), np.array([0, 0, ds.height, ds.height])
+    xs, ys = t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
+    bounds = xs.min(), ys.min(), xs.max(), ys.max()
+    if target != ds.crs:
+        try:
+            bounds = transform_bounds(ds.crs, target, *bounds, densify_pts=101)
+        except RasterioError as error:
+            bounds = (np.inf,) * 4
+            reason = str(error)
+        else:
+            reason = "its bounds have no finite image"
+        if not np.isfinite(bounds).all():
+            raise InputError(f"terrain.crs: {ds.name} cannot be projected to it ({reason})")
+        left, bottom, right, top = bounds
+        left, bottom = np.floor(left / resolution) * resolution, np.floor(bottom / resolution) * resolution
+        right, top = np.ceil(right / resolution) * resolution, np.ceil(top / resolution) * resolution
+    else:
+        left, bottom, right, top = bounds
+    width, height = int((right - left) / resolution + 1e-6), int((top - bottom) / resolution + 1e-6)
+    if width < 1 or height < 1:
+        raise InputError(
+            f"terrain.resolution: {resolution:g} m is more than {ds.name} measures "
+            f"({right - left:g} x {top - bottom:g} m); give a smaller one"
+        )
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"terrain.resolution: {resolution:g} m makes a grid of {width:,} x {height:,} pixels "
+            f"for {ds.name}; at most {MAX_PIXELS:,} pixels are supported, give a coarser resolution"
+        )
+    return Grid(float(left), float(top), float(resolution), width, height, target)
+
+
+def _centre(ds):
+    x, y = ds.xy(ds.height // 2, ds.width // 2)
+    try:
+        lon, lat = transform(ds.crs, CRS.from_epsg(4326), [x], [y])
+    except RasterioError:
+        return 0.0, 0.0
+    return (lon[0], lat[0]) if np.isfinite([lon[0], lat[0]]).all() else (0.0, 0.0)
+
+
+def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Iterator[tuple[int, np.ndarray]]:
+    """Warp a raster onto the grid strip by strip, so that memory stays bounded whatever its size.
+
+    Parameters
+    ----------
+    source : Elevation
+    grid : Grid
+    resampling : "auto" or the name of a rasterio.enums.Resampling
+        auto averages when shrinking, so that no source pixel is skipped, and is cubic when enlarging, so that no
+        creases appear along the source lattice.
+
+    Yields
+    ------
+    row : int
+        First row of the strip on the grid.
+    strip : float32 array, shape (rows, grid.width)
+        Metres; NaN where there is no data. When enlarging, a pixel has data where the source pixel around its centre
+        has; when averaging, where any source pixel in it has.
+    """
+    shrink = _source_pixels_per_pixel(source, grid)
+    method = ("average" if shrink > 1 + 1e-6 else "cubic") if resampling == "auto" else resampling
+    rows = int(np.clip(STRIP_PIXELS / (max(shrink, 1e-9) ** 2 * grid.width), 1, 512))
+    aligned = _aligned_offset(source, grid)
+    for top in range(0, grid.height, rows):
+        height = min(rows, grid.height - top)
+        if aligned is not None:
+            row, column = aligned
+            yield top, source.read(Window(column, row + top, grid.width, height))
+        else:
+            yield top, _warp_strip(source, grid, top, height, Resampling[method], max(shrink, 1.0))
+
+
+def _aligned_offset(source, grid):
+    """(row, column) of the grid's first pixel where it is a plain cut of the source, else None."""
+    ds = source.dataset
+    t = ds.transform
+    if ds.crs != grid.crs or t.b or t.d or t.a != grid.resolution or t.e != -grid.resolution:
+        return None
+    column, row = (grid.left - t.c) / grid.resolution, (t.f - grid.top) / grid.resolution
+    inside = 0 <= column <= ds.width - grid.width and 0 <= row <= ds.height - grid.height
+    return (int(row), int(column)) if inside and column.is_integer() and row.is_integer() else None
+
+
+def _source_pixels_per_pixel(source, grid):
+    """Edge of a grid pixel in source pixels, at the middle of the grid."""
+    x = grid.left + (grid.width / 2 + np.array([0.0, 1.0, 0.0])) * grid.resolution
+    y = grid.top - (grid.height / 2 + np.array([0.0, 0.0, 1.0])) * grid.resolution
+    columns, rows = _source_pixels(source, grid, x, y)
+    area = abs((columns[1] - columns[0]) * (rows[2] - rows[0]) - (columns[2] - columns[0]) * (rows[1] - rows[0]))
+    return float(np.sqrt(area)) if np.isfinite(area) else 1.0
+
+
+def _source_pixels(source, grid, x, y):
+    """Source (column, row) as floats of points in the grid's CRS."""
+    if source.crs != grid.crs:
+        x, y = (np.asarray(v) for v in transform(grid.crs, source.crs, x, y))
+    inverse = ~source.dataset.transform
+    return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
+
+
+def _warp_strip(source, grid, top, height, method, shrink):
+    ds = source.dataset
+    strip = np.full((height, grid.width), np.nan, dtype=np.float32)
+    x = grid.left + np.linspace(0, grid.width, 65) * grid.resolution
+    y = grid.top - (top + np.linspace(0, height, 9)) * grid.resolution
+    columns, rows = _source_pixels(source, grid, *(v.ravel() for v in np.meshgrid(x, y)))
+    finite = np.isfinite(columns) & np.isfinite(rows)
+    if not finite.any():
+        return strip
+    margin = int(np.ceil(4 * shrink)) + 4
+    c0 = max(0, int(np.floor(columns[finite].min())) - margin)
+    r0 = max(0, int(np.floor(rows[finite].min())) - margin)
+    c1 = min(ds.width, int(np.ceil(columns[finite].max())) + margin)
+    r1 = min(ds.height, int(np.ceil(rows[finite].max())) + margin)
+    if c0 >= c1 or r0 >= r1:
+        return strip
+    window = Window(c0, r0, c1 - c0, r1 - r0)
+    values = source.read(window)
+    if np.isnan(values).all():
+        return strip
+    reproject(
+        values,
+        strip,
+        src_transform=ds.window_transform(window),
+        src_crs=ds.crs,
+        src_nodata=np.nan,
+        dst_transform=Affine(grid.resolution, 0, grid.left, 0, -grid.resolution, grid.top - top * grid.resolution),
+        dst_crs=grid.crs,
+        dst_nodata=np.nan,
+        resampling=method,
+        tolerance=0.01,
+    )
+    return strip
+
+
+def write_cog(
+    path: str | Path,
+    grid: Grid,
+    strips: Iterator[tuple[int, np.ndarray]],
+    *,
+    bands: tuple[str, ...] = ("elevation",),
+    units: str = "m",
+    on_strip: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Write strips of rows as a cloud-optimised GeoTIFF: tiled, compressed, with overviews; float32, nodata NaN.
+
+    Parameters
+    ----------
+    strips : iterator of (first row, array of shape (rows, width) or (bands, rows, width))
+    bands : descriptions of the bands
+    on_strip : called with the number of rows written, for progress
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.stem}.draft.tif")
+    profile = {
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands), "dtype": "float32",
+        "crs": grid.crs, "transform": grid.transform, "nodata": np.nan, "tiled": True, "blockxsize": 256,
+        "blockysize": 256, "bigtiff": "IF_SAFER", "sparse_ok": True, "interleave": "band",
+    }  # fmt: skip
+    try:
+        with rasterio.open(draft, "w", **profile) as out:
+            for number, description in enumerate(bands, start=1):
+                out.set_band_description(number, description)
+                out.set_band_unit(number, units)
+            for row, strip in strips:
+                strip = strip if strip.ndim == 3 else strip[None]
+                out.write(strip, window=Window(0, row, grid.width, strip.shape[1]))
+                on_strip(strip.shape[1])
+        rasterio.shutil.copy(draft, path, overview_resampling="AVERAGE", num_threads="ALL_CPUS", **COG)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Values of the first band at pixels inside the raster, read a strip of blocks at a time.
+
+    Parameters
+    ----------
+    row, column : int arrays, shape (n,)
+
+    Returns
+    -------
+    float32 array, shape (n,)
+    """
+    values = np.full(len(row), np.nan, dtype=np.float32)
+    height = dataset.block_shapes[0][0]
+    strips = row // height
+    for strip in np.unique(strips):
+        here = np.flatnonzero(strips == strip)
+        left, right = int(column[here].min()), int(column[here].max()) + 1
+        top = int(strip * height)
+        window = Window(left, top, right - left, min(height, dataset.height - top))
+        block = dataset.read(1, window=window)
+        values[here] = block[row[here] - top, column[here] - left]
+    return values

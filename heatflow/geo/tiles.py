@@ -1,0 +1,155 @@
+"""Tiles: which wells each holds, its class, its pixels, and whether they are enough."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import rasterio
+from rasterio.windows import Window
+from shapely import box
+
+from heatflow.geo.grid import TileGrid
+
+STATISTICS = {
+    "max": lambda groups: groups.max(),
+    "p90": lambda groups: groups.quantile(0.9),
+    "median": lambda groups: groups.median(),
+    "mean": lambda groups: groups.mean(),
+}
+
+
+def classify(residual: np.ndarray, edges: list[float]) -> np.ndarray:
+    """Class of each residual: the number of edges below it. Classes are right-closed, so an edge is in the lower one.
+
+    >>> classify(np.array([-5.0, 25.0, 25.1, 200.0, 9000.0]), [25, 50, 200])
+    array([0, 0, 1, 2, 3])
+    """
+    return np.searchsorted(np.asarray(edges, dtype=np.float64), residual, side="left")
+
+
+def class_names(edges: list[float]) -> list[str]:
+    """Label text that sorts.
+
+    >>> class_names([25, 50, 200])
+    ['0: <=25', '1: 25-50', '2: 50-200', '3: >200']
+    """
+    text = [f"{e:g}" for e in edges]
+    middle = [f"{a}-{b}" for a, b in pairwise(text)]
+    return [f"{k}: {name}" for k, name in enumerate([f"<={text[0]}", *middle, f">{text[-1]}"])]
+
+
+def label_tiles(
+    pixel_row: np.ndarray,
+    pixel_column: np.ndarray,
+    residual: np.ndarray,
+    tiles: TileGrid,
+    *,
+    statistic: str,
+    min_wells: int,
+    edges: list[float],
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Group wells by tile and give each tile its class.
+
+    Parameters
+    ----------
+    pixel_row, pixel_column : int arrays, shape (n,)
+        Pixels that hold the wells.
+    residual : float array, shape (n,), mW/m2
+    statistic : "max", "p90", "median" or "mean" of the residuals in the tile
+
+    Returns
+    -------
+    table : DataFrame
+        ``tile`` (id: row times the number of columns, plus column), ``row``, ``col``, ``n_wells``, ``residual`` (the
+        statistic), ``label``; in the order of the id; tiles with at least `min_wells` wells.
+    unplaced : int array
+        Index of the wells that lie in no tile: in the margin past the last whole tile or in a gap between tiles.
+    """
+    index, row, col = tiles.tiles_of(pixel_row, pixel_column)
+    pairs = pd.DataFrame({"row": row, "col": col, "residual": np.asarray(residual, dtype=np.float64)[index]})
+    groups = pairs.groupby(["row", "col"])["residual"]
+    table = pd.DataFrame({"n_wells": groups.size(), "residual": STATISTICS[statistic](groups)}).reset_index()
+    table = table[table["n_wells"] >= min_wells].reset_index(drop=True)
+    table.insert(0, "tile", table["row"] * tiles.shape[1] + table["col"])
+    table["label"] = classify(table["residual"].to_numpy(), edges)
+    return table, np.setdiff1d(np.arange(len(np.asarray(pixel_row))), index)
+
+
+def cut_tiles(
+    dataset: rasterio.DatasetReader,
+    tiles: TileGrid,
+    table: pd.DataFrame,
+    path: Path,
+    on_tile: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Cut the tiles of a table out of a raster, a row of tiles at a time, into one packed array.
+
+    Parameters
+    ----------
+    dataset : the terrain, float32 with NaN for nodata
+    table : with ``row`` and ``col``, sorted by row
+    path : of the .npy file to write: float32, shape (n, size, size), metres, NaN where there is no data
+
+    Returns
+    -------
+    DataFrame with, for each tile, ``valid`` (share of pixels with data), ``relief`` (m, highest minus lowest pixel)
+    and ``constant`` (share of pixels that hold the tile's commonest value), both over the valid ones, NaN without any.
+    """
+    size, stride = tiles.size, tiles.stride
+    packed = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(table), size, size))
+    described = []
+    rows = table["row"].to_numpy()
+    for row in np.unique(rows).tolist():
+        group = table[["col"]].reset_index(drop=True)[rows == row]
+        left = int(group["col"].min()) * stride
+        right = int(group["col"].max()) * stride + size
+        strip = dataset.read(1, window=Window(left, row * stride, right - left, size))
+        for position, col in zip(group.index, group["col"], strict=True):
+            tile = strip[:, col * stride - left : col * stride - left + size]
+            packed[position] = tile
+            described.append((position, *_describe(tile)))
+            on_tile()
+    packed.flush()
+    return (
+        pd.DataFrame(described, columns=["position", "valid", "relief", "constant"]).set_index("position").sort_index()
+    )
+
+
+def _describe(tile):
+    values = tile[np.isfinite(tile)]
+    if not values.size:
+        return 0.0, np.nan, np.nan
+    values.sort()
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    commonest = np.diff(np.r_[starts, values.size]).max()
+    return values.size / tile.size, float(values[-1] - values[0]), commonest / values.size
+
+
+def low_data(
+    table: pd.DataFrame, *, min_valid: float, min_relief: float | None, max_constant: float | None
+) -> pd.Series:
+    """Why each tile holds too little data to learn from; "" where it holds enough.
+
+    Parameters
+    ----------
+    table : with ``valid``, ``relief`` and ``constant``, as `cut_tiles` gives them
+    min_valid : smallest share of pixels with data
+    min_relief : m; None: no test
+    max_constant : largest share of pixels with one and the same value (a fill that is not marked); None: no test
+    """
+    tests = [((table["valid"] < min_valid) | (table["valid"] == 0), "too few pixels with data")]
+    if max_constant is not None:
+        tests.append((table["constant"] > max_constant, "constant fill"))
+    if min_relief is not None:
+        tests.append((table["relief"] < min_relief, "no relief"))
+    conditions, reasons = zip(*tests, strict=True)
+    return pd.Series(np.select(conditions, reasons, default=""), index=table.index, dtype=object)
+
+
+def footprints(tiles: TileGrid, table: pd.DataFrame) -> geopandas.GeoSeries:
+    """Outline of each tile of a table as a polygon in the grid's CRS."""
+    left, bottom, right, top = tiles.bounds(table["row"].to_numpy(), table["col"].to_numpy())
+    return geopandas.GeoSeries(box(left, bottom, right, top), index=table.index, crs=tiles.grid.crs.to_wkt())

@@ -1,0 +1,1 @@
+"""Folds, scaling, augmentation, network and training."""

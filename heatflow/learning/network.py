@@ -1,0 +1,80 @@
+"""Network-in-Network (Lin, Chen and Yan, 2014, arXiv:1312.4400) as the report uses it, with its errata put right."""
+
+import torch
+from torch import nn
+
+
+class SpatialMean(nn.Module):
+    """Average over the map, (n, k, h, w) -> (n, k). Unlike adaptive pooling, deterministic on a GPU as well."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=(2, 3))
+
+
+def nin_block(
+    inputs: int, outputs: int, kernel: int, stride: int, padding: int, *, batch_norm: bool, last_relu: bool = True
+) -> nn.Sequential:
+    """Convolution, ReLU, 1x1 convolution, ReLU, 1x1 convolution, ReLU.
+
+    Parameters
+    ----------
+    batch_norm : normalise after each convolution that a ReLU follows
+    last_relu : whether the third convolution has its ReLU (and normalisation)
+
+    Every ReLU is a module of its own and not in place: captum hooks modules, and misses anything else.
+    """
+    shapes = [(inputs, kernel, stride, padding), (outputs, 1, 1, 0), (outputs, 1, 1, 0)]
+    layers: list[nn.Module] = []
+    for number, (channels, k, s, p) in enumerate(shapes):
+        plain = number == 2 and not last_relu
+        layers.append(nn.Conv2d(channels, outputs, k, s, p, bias=plain or not batch_norm))
+        if not plain:
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU()] if batch_norm else [nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class NetworkInNetwork(nn.Module):
+    """Terrain tiles (n, 1, size, size) to class scores (n, classes).
+
+    Parameters
+    ----------
+    classes : int
+    channels : of the NiN blocks: the first 5 x 5 with stride 3, the second 3 x 3 with padding 2, others with padding 1,
+        a max-pool 3/2 and dropout after each. A last block of `classes` channels and an average over the map follow.
+    dropout : probability. It acts after the max-pool: before it, where the report puts it, the maximum over values
+        scaled up by 1 / (1 - p) is larger in training than in use, three times over, and batch statistics gathered in
+        training no longer fit. Trained that way a network that is right on 70 % of its training tiles while dropout is
+        on calls every tile class 0 once it is off.
+    batch_norm : batch normalisation
+    head_relu : ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class
+        whose map is clipped everywhere has score 0 and gradient 0, and never comes back.
+    """
+
+    def __init__(self, classes: int, channels: list[int], dropout: float, batch_norm: bool, head_relu: bool):
+        super().__init__()
+        self.classes = classes
+        self.settings = {
+            "classes": classes, "channels": list(channels), "dropout": dropout, "batch_norm": batch_norm,
+            "head_relu": head_relu,
+        }  # fmt: skip
+        body: list[nn.Module] = []
+        for number, (inputs, outputs) in enumerate(zip([1, *channels], channels, strict=False)):
+            kernel, stride, padding = [(5, 3, 0), (3, 1, 2)][number] if number < 2 else (3, 1, 1)
+            body.append(nin_block(inputs, outputs, kernel, stride, padding, batch_norm=batch_norm))
+            body += [nn.MaxPool2d(3, 2), nn.Dropout(dropout)]
+        self.body = nn.Sequential(*body)
+        self.head = nin_block(channels[-1], classes, 3, 1, 1, batch_norm=batch_norm, last_relu=head_relu)
+        self.pool = SpatialMean()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.head(self.body(x)))
+
+    def start_from(self, shares: torch.Tensor) -> None:
+        """Let the last bias give the class shares, so that no epoch is spent on finding them.
+
+        Only for a head without ReLU: clipped, the negative logarithms would all be 0.
+        """
+        last = [m for m in self.head if isinstance(m, nn.Conv2d)][-1]
+        if not self.settings["head_relu"] and last.bias is not None:
+            with torch.no_grad():
+                last.bias.copy_(torch.log(shares))

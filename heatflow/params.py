@@ -1,0 +1,243 @@
+"""The typed form of params.yaml: every knob with its unit, range and meaning.
+
+The whole file is checked before a stage does any work, and all that is wrong with it is reported at once.
+"""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from heatflow.errors import InputError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys, infinities and NaN are refused; values cannot be changed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Data(Section):
+    elevation: str = Field(min_length=1, description="detrended elevation: a path or URL of any raster GDAL can read")
+    wells: str = Field(min_length=1, description="wells: a path of any vector file or CSV")
+
+
+class Demo(Section):
+    seed: Seed = Field(description="everything in the synthetic region follows from it")
+    width: PositiveFloat = Field(le=5000, description="km, west to east")
+    height: PositiveFloat = Field(le=5000, description="km, south to north")
+    resolution: PositiveFloat = Field(ge=50, le=5000, description="m, edge of a pixel")
+    signal: Fraction = Field(description="how far structure controls heat; 0: not at all (the null region)")
+    sampling_bias: Fraction = Field(description="how far wells follow heat; 0: sited without regard to it")
+
+
+class Terrain(Section):
+    resolution: PositiveFloat = Field(description="m, edge of a pixel of the working grid")
+    crs: str | int | None = Field(
+        description="working CRS: EPSG code, PROJ string, WKT or a file that holds WKT; null: the raster's own"
+    )
+    band: Annotated[int, Field(ge=1)] | None = Field(description="band to read; null: the only one")
+    nodata: float | None = Field(description="nodata value in place of the file's own; null: the file's own")
+    resampling: Literal["auto", "nearest", "bilinear", "cubic", "average"] = Field(
+        description="auto: average when shrinking, cubic when enlarging"
+    )
+
+
+class Wells(Section):
+    residual: str | None = Field(description="column of the residual, mW/m2; null: residual or hfqc_resid")
+    heat_flow: str | None = Field(description="column of the heat flow, mW/m2, carried along; null: usual names")
+    x: str | None = Field(description="CSV column of x, easting or longitude; null: usual names")
+    y: str | None = Field(description="CSV column of y, northing or latitude; null: usual names")
+    crs: str | int | None = Field(description="CRS of the coordinates, as terrain.crs; null: the file's own")
+    layer: str | None = Field(description="layer of a vector file with several; null: the only one")
+
+
+class Tile(Section):
+    size: Count = Field(le=4096, description="pixels, edge of a tile")
+    stride: Count | None = Field(description="pixels between neighbouring tiles; null: size, tiles side by side")
+    statistic: Literal["max", "p90", "median", "mean"] = Field(description="of the residuals in a tile, sets its class")
+    min_wells: Count = Field(description="tiles with fewer wells are left out")
+    edges: Annotated[list[float], Field(min_length=1)] = Field(
+        description="mW/m2, ascending; classes are right-closed: (-inf, e1], (e1, e2], ... (eK, inf)"
+    )
+    binary_edge: float = Field(description="mW/m2, one of edges; above it a tile is 'high'")
+
+    @model_validator(mode="after")
+    def _edges(self):
+        if any(b <= a for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError(f"edges must ascend, they are {self.edges}")
+        if self.binary_edge not in self.edges:
+            raise ValueError(f"binary_edge ({self.binary_edge:g}) must be one of edges {self.edges}")
+        return self
+
+
+class Filter(Section):
+    min_valid: Fraction = Field(description="smallest share of pixels with data")
+    min_relief: Annotated[float, Field(ge=0)] | None = Field(
+        description="m, smallest difference between highest and lowest pixel; null: no test"
+    )
+    max_constant: Fraction | None = Field(
+        description="largest share of pixels with one and the same value; null: no test"
+    )
+
+
+class Split(Section):
+    scheme: Literal["blocks", "random"] = Field(description="contiguous spatial blocks, or tiles at random")
+    folds: int = Field(ge=2, le=100, description="number of test folds")
+    block_size: Count = Field(description="tiles, edge of a block")
+    validation: float = Field(ge=0.02, le=0.5, description="share of the training side kept for validation")
+    seed: Seed
+
+
+class Normalize(Section):
+    method: Literal["max", "standard", "robust", "none"] = Field(
+        description="max: by the largest value (the report); standard: mean and standard deviation; "
+        "robust: median and interquartile range"
+    )
+
+
+class Augment(Section):
+    flip: bool = Field(description="random horizontal and vertical flips")
+    rotation: float = Field(ge=0, le=360, description="degrees; each tile turns by an angle from 0 to this")
+    noise: float = Field(ge=0, le=10, description="standard deviation of added noise, normalised units; 0: off")
+
+
+class Model(Section):
+    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = Field(description="of each NiN block")
+    batch_norm: bool = Field(description="batch normalisation after each convolution but the last")
+    head_relu: bool = Field(description="ReLU after the last convolution, as in the report: scores cannot be negative")
+
+
+class Train(Section):
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: Count = Field(description="tiles")
+    lr: PositiveFloat = Field(le=10, description="learning rate (peak, where the schedule changes it)")
+    optimizer: Literal["adamw", "sgd"]
+    momentum: float = Field(ge=0, lt=1, description="of sgd")
+    weight_decay: float = Field(ge=0, le=1)
+    schedule: Literal["constant", "one_cycle", "cosine"]
+    dropout: float = Field(ge=0, lt=1, description="after each NiN block but the last")
+    dtype: Literal["float32", "float64"] = Field(description="float64: as the report trained, about four times slower")
+    seed: Seed
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one")
+
+
+class Saliency(Section):
+    methods: Annotated[list[Literal["gradient", "guided_backprop"]], Field(min_length=1)]
+    batch_size: Count = Field(description="tiles at a time")
+
+
+class Params(Section):
+    data: Data
+    demo: Demo
+    terrain: Terrain
+    wells: Wells
+    tile: Tile
+    filter: Filter
+    split: Split
+    normalize: Normalize
+    augment: Augment
+    model: Model
+    train: Train
+    saliency: Saliency
+
+    @model_validator(mode="after")
+    def _network_fits(self):
+        least = smallest_input(len(self.model.channels))
+        if self.tile.size < least:
+            raise ValueError(
+                f"tile.size {self.tile.size} is too small for {len(self.model.channels)} NiN blocks: at least {least}"
+            )
+        return self
+
+
+def smallest_input(blocks: int) -> int:
+    """Smallest tile (pixels) that a Network-in-Network of so many blocks can take.
+
+    Each block but the first keeps or grows its input; the max-pools (3/2) after every block need 3 pixels.
+
+    >>> smallest_input(3)
+    35
+    """
+    size = 3  # what the last pool needs
+    for block in range(blocks - 1, 0, -1):
+        size -= 2 if block == 1 else 0  # padding of 2 around a 3 x 3 kernel adds two pixels
+        size = 2 * size + 1  # max-pool 3/2
+    return 3 * (size - 1) + 5  # 5 x 5 convolution with stride 3
+
+
+def load(path: str | Path, names: tuple[str, ...]) -> SimpleNamespace:
+    """Check the whole of params.yaml and return the sections or single params named.
+
+    Only what is named can be read from the result, so a stage cannot use a param that it has not declared.
+
+    Parameters
+    ----------
+    path : path of params.yaml
+    names : such as ``("tile", "data.elevation")``
+
+    Raises
+    ------
+    InputError
+        With every fault of the file: file, line, key, what is allowed, and what stands there.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run from the top folder of the project")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold sections such as 'train:', it holds {type(content).__name__}")
+    try:
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        lines = _key_lines(yaml.compose(text))
+        faults = [_describe(path, fault, lines) for fault in error.errors(include_url=False)]
+        raise InputError("\n".join(faults)) from None
+    chosen = SimpleNamespace()
+    for name in names:
+        section, _, key = name.partition(".")
+        if key:
+            part = vars(chosen).setdefault(section, SimpleNamespace())
+            setattr(part, key, getattr(getattr(params, section), key))
+        else:
+            setattr(chosen, section, getattr(params, section))
+    return chosen
+
+
+def _describe(path, fault, lines):
+    location = tuple(p for p in fault["loc"] if isinstance(p, int) or p not in ("constrained-int", "function-after"))
+    known = tuple(location[: max(n for n in range(len(location) + 1) if location[:n] in lines)])
+    where = f"{path}:{lines[known]}" if known else str(path)
+    key = ".".join(map(str, location)) or "params"
+    message = fault["msg"].removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{where}: {key}: unknown key; remove it or correct its name"
+        case "missing":
+            return f"{where}: {key}: missing"
+        case "value_error":
+            return f"{where}: {key}: {message}"
+    given = fault["input"]
+    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else repr(given)
+    return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
+
+
+def _key_lines(node, prefix=()) -> dict[tuple, int]:
+    """Line number of every key path of a composed YAML document."""
+    lines = {prefix: node.start_mark.line + 1}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines |= _key_lines(value, (*prefix, key.value)) | {(*prefix, key.value): key.start_mark.line + 1}
+    return lines

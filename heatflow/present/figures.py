@@ -1,0 +1,143 @@
+"""Figures. Colour-blind-safe, perceptually even colours; every map with a scale bar, every axis with a unit."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from heatflow.files import replacing
+
+SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
+DPI = 110
+
+
+def hillshade(elevation: np.ndarray, resolution: float, azimuth: float = 315, altitude: float = 40) -> np.ndarray:
+    """Illumination from 0 to 1 of a surface lit from `azimuth` (degrees from north) and `altitude` (Horn, 1981).
+
+    Parameters
+    ----------
+    elevation : float array, shape (rows, columns), metres, north up; NaN stays NaN
+    resolution : metres per pixel
+
+    Slopes are drawn three times too steep, as the relief of a 40 km tile would otherwise be faint.
+    """
+    north, east = np.gradient(3 * elevation, resolution)
+    north = -north  # rows count southwards
+    azimuth, altitude = np.deg2rad(azimuth), np.deg2rad(altitude)
+    light = np.sin(altitude) - np.cos(altitude) * (north * np.cos(azimuth) + east * np.sin(azimuth))
+    return np.clip(light / np.sqrt(1 + north**2 + east**2), 0, 1)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a PNG whose bytes depend on the picture alone."""
+    FigureCanvasAgg(figure)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=DPI, format="png", metadata={"Software": None})
+
+
+def _nice_length(extent):
+    """A round length in km of about a third of an extent in km."""
+    return max((m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5) if m * 10.0**e <= extent / 2.5), default=extent)
+
+
+def scale_bar(axes, resolution: float, size: int) -> None:
+    """A labelled bar of round length in the lower left of an image of `size` pixels."""
+    km = _nice_length(size * resolution / 1000)
+    pixels = km * 1000 / resolution
+    x, y = 0.05 * size, 0.94 * size
+    axes.plot([x, x + pixels], [y, y], color="black", lw=4, solid_capstyle="butt")
+    axes.plot([x, x + pixels], [y, y], color="white", lw=2, solid_capstyle="butt")
+    axes.text(
+        x + pixels / 2, y - 0.02 * size, f"{km:g} km", ha="center", va="bottom", fontsize=8,
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
+
+
+def confusion_figure(matrix: np.ndarray, names: list[str], title: str) -> Figure:
+    """Confusion matrix with its counts and, beneath each, the share of the true class."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    k = len(names)
+    figure = Figure(figsize=(1.6 + 0.95 * k, 1.5 + 0.8 * k), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    for i in range(k):
+        for j in range(k):
+            colour = "white" if shares[i, j] < 0.5 else "black"
+            axes.text(j, i, f"{matrix[i, j]}\n{shares[i, j]:.0%}", ha="center", va="center", color=colour, fontsize=10)
+    axes.set_xticks(range(k), names)
+    axes.set_yticks(range(k), names)
+    axes.set_xlabel("predicted class, mW/m²")
+    axes.set_ylabel("true class, mW/m²")
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
+    return figure
+
+
+def curves_figure(histories: list[list[dict]], classes: int) -> Figure:
+    """Learning curves of every fold: loss and accuracy, training (thin) and validation (thick)."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share of tiles"), strict=True):
+        for kind, colour, label in (("train", "#0072B2", "training"), ("validation", "#D55E00", "validation")):
+            curves = np.array([[row[f"{kind}_{name}"] for row in history] for history in histories])
+            epochs = np.arange(1, curves.shape[1] + 1)
+            axes.plot(epochs, curves.T, color=colour, lw=0.6, alpha=0.6)
+            axes.plot(epochs, curves.mean(axis=0), color=colour, lw=2.2, label=f"{label}, mean of folds")
+        if name == "loss":
+            axes.axhline(np.log(classes), color="black", ls=":", lw=1, label=f"ln({classes}), a uniform guess")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"{name}, {unit}")
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def saliency_figure(examples: list[dict | None], rows: list[str], columns: list[str], method: str, resolution: float):
+    """Tiles with their saliency over hillshade: a row for each class, columns for correct and incorrect predictions.
+
+    Parameters
+    ----------
+    examples : for each cell, row by row, None or a dict: ``elevation``, ``saliency`` (size, size), ``caption``
+    """
+    figure = Figure(figsize=(1.2 + 3.1 * len(columns) * 2, 0.9 + 3.25 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 2 * len(columns), squeeze=False)
+    for cell, example in enumerate(examples):
+        row, column = divmod(cell, len(columns))
+        left, right = grid[row, 2 * column], grid[row, 2 * column + 1]
+        for axes in (left, right):
+            axes.set_xticks([])
+            axes.set_yticks([])
+        if column == 0:
+            left.set_ylabel(f"true class {rows[row]} mW/m²", fontsize=11)
+        if example is None:
+            for axes in (left, right):
+                axes.set_axis_off()
+            left.set_axis_on()
+            left.set_frame_on(False)
+            left.text(0.5, 0.5, f"no {columns[column]} tile", ha="center", va="center", transform=left.transAxes)
+            continue
+        shade = hillshade(example["elevation"], resolution)
+        left.imshow(shade, cmap="gray", vmin=0, vmax=1)
+        scale_bar(left, resolution, shade.shape[0])
+        left.annotate(
+            "N", (0.93, 0.97), (0.93, 0.82), xycoords="axes fraction", ha="center", va="center", fontsize=9,
+            arrowprops={"arrowstyle": "<-", "lw": 1.3}, annotation_clip=False,
+        )  # fmt: skip
+        left.set_title(f"{columns[column]}: {example['caption']}", fontsize=9, loc="left")
+        strength = _relative(example["saliency"])
+        right.imshow(shade, cmap="gray", vmin=0, vmax=1)
+        right.imshow(strength, cmap=SALIENCY_COLOURS, vmin=-1, vmax=1, alpha=np.clip(np.abs(strength) * 1.6, 0, 0.9))
+    scale = ScalarMappable(Normalize(-1, 1), SALIENCY_COLOURS)
+    bar = figure.colorbar(scale, ax=grid, orientation="horizontal", shrink=0.4, aspect=40, pad=0.01)
+    bar.set_label(f"{method} of the predicted class's score, as a share of the tile's 99th percentile of size")
+    return figure
+
+
+def _relative(saliency):
+    """Saliency over the 99th percentile of its size, within -1 to 1; zeros where the map is all zero."""
+    size = np.abs(saliency[np.isfinite(saliency)])
+    limit = np.quantile(size, 0.99) if size.size else 0
+    limit = limit or (size.max() if size.size else 0)
+    return np.clip(np.nan_to_num(saliency) / limit, -1, 1) if limit else np.zeros(saliency.shape)
