@@ -29,7 +29,8 @@ def write_raster(tmp_path):
         path = tmp_path / name
         profile = {
             "driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2], "crs": crs,
-            "dtype": bands.dtype.name, "transform": transform or from_origin(500_000, 4_400_000, resolution, resolution),
+            "dtype": bands.dtype.name,
+            "transform": transform or from_origin(500_000, 4_400_000, resolution, resolution),
         } | profile  # fmt: skip
         with rasterio.open(path, "w", **profile) as out:
             out.write(bands)

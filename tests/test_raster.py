@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
-from rasterio.crs import CRS as RioCRS
+from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from heatflow.errors import InputError
@@ -82,7 +82,7 @@ def test_enlarging_keeps_a_plane_and_the_mask_of_the_nearest_pixel(write_raster)
     rows, cols = np.mgrid[:30, :40]
     plane = (3.0 * rows - 2.0 * cols).astype(np.float32)
     plane[10, 10] = np.nan
-    grid, out = warped(write_raster(plane, resolution=1000.0), resolution=200.0)
+    _, out = warped(write_raster(plane, resolution=1000.0), resolution=200.0)
     assert out.shape == (150, 200)
     nodata = np.zeros((150, 200), bool)
     nodata[50:55, 50:55] = True
@@ -98,7 +98,7 @@ def test_south_up_and_rotated_rasters_land_in_their_places(write_raster):
     _, out = warped(write_raster(RAMP[::-1].copy(), name="flipped.tif", transform=flipped))
     np.testing.assert_allclose(out, north_up, atol=1e-3)
     big = np.add.outer(np.arange(80) * 1.0, np.arange(80) * 2.0).astype(np.float32)
-    turned = Affine(500_000.0 and 0, 200, 500_000, 200, 0, 4_400_000)  # rows and columns exchanged, south-up
+    turned = Affine(0, 200, 500_000, 200, 0, 4_400_000)  # rows and columns exchanged, south-up
     grid, out = warped(write_raster(big, name="turned.tif", transform=turned))
     # pixel (row r, column c) of the source lies at x = 500000 + 200 r, y = 4400000 + 200 c
     np.testing.assert_allclose(out, big.T[::-1], atol=1e-3)
@@ -109,23 +109,23 @@ def test_geographic_raster_is_projected_to_the_pixel(write_raster):
     lon, lat = -117 + (np.arange(240) + 0.5) / 120, 40 - (np.arange(240) + 0.5) / 120
     field = (1000 * (lat[:, None] - 39) + 500 * (lon[None] + 116)).astype(np.float32)
     path = write_raster(field, crs="EPSG:4326", transform=from_origin(-117, 40, 1 / 120, 1 / 120))
-    grid, out = warped(path, 200.0, RioCRS.from_epsg(32611))
+    grid, out = warped(path, 200.0, CRS.from_epsg(32611))
     assert grid.left % 200 == grid.top % 200 == 0
     rng = np.random.default_rng(0)
     row, column = rng.integers(200, grid.height - 200, 50), rng.integers(200, grid.width - 200, 50)
     x, y = grid.left + (column + 0.5) * 200, grid.top - (row + 0.5) * 200
     from rasterio.warp import transform
 
-    lon, lat = (np.array(v) for v in transform(grid.crs, RioCRS.from_epsg(4326), x, y))
+    lon, lat = (np.array(v) for v in transform(grid.crs, CRS.from_epsg(4326), x, y))
     np.testing.assert_allclose(out[row, column], 1000 * (lat - 39) + 500 * (lon + 116), atol=0.2)
 
 
 def test_strips_make_no_seams(write_raster, monkeypatch):
     noise = np.random.default_rng(0).normal(size=(60, 70)).astype(np.float32)
     path = write_raster(noise, resolution=1000.0)
-    _, whole = warped(path, 200.0, RioCRS.from_epsg(5070))
+    _, whole = warped(path, 200.0, CRS.from_epsg(5070))
     monkeypatch.setattr("heatflow.geo.raster.STRIP_PIXELS", 1)
-    _, rows = warped(path, 200.0, RioCRS.from_epsg(5070))
+    _, rows = warped(path, 200.0, CRS.from_epsg(5070))
     np.testing.assert_array_equal(np.isnan(rows), np.isnan(whole))
     np.testing.assert_allclose(rows, whole, atol=0.02)
 
@@ -138,7 +138,7 @@ def test_strips_make_no_seams(write_raster, monkeypatch):
         (lambda w: w(np.stack([RAMP, RAMP])), "has 2 bands; choose one with terrain.band"),
         (lambda w: w(RAMP.astype(np.complex64)), "complex"),
         (lambda w: w(RAMP, crs="EPSG:4326", transform=from_origin(-117, 40, 0.01, 0.01)), "set terrain.crs"),
-        (lambda w: w(RAMP, crs="EPSG:2225", transform=from_origin(0, 0, 1, 1)), "not metre"),
+        (lambda w: w(RAMP, crs="EPSG:2225", transform=from_origin(0, 9, 1, 1)), "not metre"),
     ],
 )
 def test_unusable_rasters_are_refused_with_a_reason(write_raster, make, message):

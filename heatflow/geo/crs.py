@@ -33,8 +33,6 @@ def parse_crs(value: str | int, key: str) -> CRS:
             f"{key}: {value!r} is not a coordinate reference system ({error}); "
             "give an EPSG code, a PROJ string, WKT or a file that holds WKT"
         ) from None
-    if not crs.is_valid:
-        raise InputError(f"{key}: {value!r} is not a valid coordinate reference system")
     return crs
 
 

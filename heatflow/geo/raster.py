@@ -16,8 +16,10 @@ import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
-from rasterio.warp import reproject, transform, transform_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform, transform_bounds
 from rasterio.windows import Window
 
 from heatflow.errors import InputError
@@ -198,7 +200,7 @@ def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Iter
             row, column = aligned
             yield top, source.read(Window(column, row + top, grid.width, height))
         else:
-            yield top, _warp_strip(source, grid, top, height, Resampling[method], max(shrink, 1.0))
+            yield top, _warp_strip(source, grid, top, height, Resampling[method], shrink)
 
 
 def _aligned_offset(source, grid):
@@ -238,7 +240,7 @@ def _warp_strip(source, grid, top, height, method, shrink):
     finite = np.isfinite(columns) & np.isfinite(rows)
     if not finite.any():
         return strip
-    margin = int(np.ceil(4 * shrink)) + 4
+    margin = int(np.ceil(4 * max(shrink, 1))) + 4
     c0 = max(0, int(np.floor(columns[finite].min())) - margin)
     r0 = max(0, int(np.floor(rows[finite].min())) - margin)
     c1 = min(ds.width, int(np.ceil(columns[finite].max())) + margin)
@@ -249,19 +251,31 @@ def _warp_strip(source, grid, top, height, method, shrink):
     values = source.read(window)
     if np.isnan(values).all():
         return strip
-    reproject(
-        values,
-        strip,
-        src_transform=ds.window_transform(window),
-        src_crs=ds.crs,
-        src_nodata=np.nan,
-        dst_transform=Affine(grid.resolution, 0, grid.left, 0, -grid.resolution, grid.top - top * grid.resolution),
-        dst_crs=grid.crs,
-        dst_nodata=np.nan,
-        resampling=method,
-        tolerance=0.01,
-    )
-    return strip
+    profile = {
+        "driver": "GTiff", "width": window.width, "height": window.height, "count": 1, "dtype": "float32",
+        "crs": ds.crs, "transform": ds.window_transform(window), "nodata": np.nan,
+    }  # fmt: skip
+    with MemoryFile() as memory:
+        with memory.open(**profile) as cut:
+            cut.write(values, 1)
+        with (
+            memory.open() as cut,
+            # The default tolerance, an eighth of a source pixel, shifts a projected map by tens of metres.
+            WarpedVRT(
+                cut,
+                crs=grid.crs,
+                transform=Affine(grid.resolution, 0, grid.left, 0, -grid.resolution, grid.top - top * grid.resolution),
+                width=grid.width,
+                height=height,
+                resampling=method,
+                nodata=np.nan,
+                tolerance=0.01,
+                # or GDAL guesses the scale from the shape of the strip, and blurs where that misleads it
+                XSCALE=1 / shrink,
+                YSCALE=1 / shrink,
+            ) as warped,
+        ):
+            return warped.read(1)
 
 
 def write_cog(
