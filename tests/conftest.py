@@ -45,7 +45,7 @@ def write_wells(tmp_path):
 
     def write(x, y, *, name="wells.fgb", crs=CRS, **columns):
         table = geopandas.GeoDataFrame(columns, geometry=geopandas.points_from_xy(x, y), crs=crs)
-        table.to_file(tmp_path / name, driver="FlatGeobuf")
+        table.to_file(tmp_path / name, driver="FlatGeobuf", SPATIAL_INDEX="NO")
         return str(tmp_path / name)
 
     return write

@@ -163,8 +163,8 @@ def _optimizer(network, recipe):
 def _schedule(optimizer, recipe, steps):
     total = recipe.epochs * steps
     match recipe.schedule:
-        case "one_cycle":
-            rise = min(0.25, 1 - 2 / total) if total > 2 else 0.5
+        case "one_cycle" if total > 1:
+            rise = max(0.25, 2 / (total + 1))  # a rise of less than a step would divide by zero
             return torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, recipe.lr, total_steps=total + 1, pct_start=rise, cycle_momentum=False
             )

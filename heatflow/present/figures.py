@@ -51,7 +51,7 @@ def scale_bar(axes, resolution: float, size: int) -> None:
     axes.plot([x, x + pixels], [y, y], color="black", lw=4, solid_capstyle="butt")
     axes.plot([x, x + pixels], [y, y], color="white", lw=2, solid_capstyle="butt")
     axes.text(
-        x + pixels / 2, y - 0.02 * size, f"{km:g} km", ha="center", va="bottom", fontsize=8,
+        x + pixels / 2, y - 0.035 * size, f"{km:g} km", ha="center", va="bottom", fontsize=8,
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
@@ -86,6 +86,7 @@ def curves_figure(histories: list[list[dict]], classes: int) -> Figure:
             axes.plot(epochs, curves.T, color=colour, lw=0.6, alpha=0.6)
             axes.plot(epochs, curves.mean(axis=0), color=colour, lw=2.2, label=f"{label}, mean of folds")
         if name == "loss":
+            axes.set_ylim(top=min(axes.get_ylim()[1], 2 * np.log(classes)))  # spikes of a fold would hide the rest
             axes.axhline(np.log(classes), color="black", ls=":", lw=1, label=f"ln({classes}), a uniform guess")
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{name}, {unit}")
@@ -123,7 +124,7 @@ def saliency_figure(examples: list[dict | None], rows: list[str], columns: list[
         scale_bar(left, resolution, shade.shape[0])
         left.annotate(
             "N", (0.93, 0.97), (0.93, 0.82), xycoords="axes fraction", ha="center", va="center", fontsize=9,
-            arrowprops={"arrowstyle": "<-", "lw": 1.3}, annotation_clip=False,
+            arrowprops={"arrowstyle": "->", "lw": 1.3}, annotation_clip=False,
         )  # fmt: skip
         left.set_title(f"{columns[column]}: {example['caption']}", fontsize=9, loc="left")
         strength = _relative(example["saliency"])

@@ -1,0 +1,61 @@
+"""The synthetic region: repeatable, heavy-tailed, and with dials that work."""
+
+import numpy as np
+import pytest
+
+from heatflow.demo import KIND_SHARE, make_region
+
+SMALL = {"seed": 1, "width_km": 800.0, "height_km": 720.0, "resolution": 2000.0, "signal": 1.0, "sampling_bias": 0.5}
+
+
+@pytest.fixture(scope="module")
+def region():
+    return make_region(**SMALL)
+
+
+def test_same_seed_same_region_and_dials_leave_the_terrain_alone(region):
+    again = make_region(**SMALL)
+    np.testing.assert_array_equal(again.elevation, region.elevation)
+    assert again.wells.equals(region.wells)
+    null = make_region(**SMALL | {"signal": 0.0, "sampling_bias": 0.0})
+    np.testing.assert_array_equal(null.elevation, region.elevation)
+    assert not null.wells.equals(region.wells)
+    assert not np.array_equal(make_region(**SMALL | {"seed": 2}).elevation, region.elevation)
+
+
+def test_relief_and_ragged_edge(region):
+    z = region.elevation[np.isfinite(region.elevation)]
+    assert 1000 < z.max() - np.median(z) < 3500
+    edge = np.isnan(np.concatenate([region.elevation[0], region.elevation[-1]])).mean()
+    assert edge > 0.5
+    assert 0.02 < np.isnan(region.elevation).mean() < 0.2
+
+
+def test_structures_in_the_published_shares(region):
+    shares = region.structures["kind"].value_counts(normalize=True)
+    published = np.array(list(KIND_SHARE.values())) / sum(KIND_SHARE.values())
+    np.testing.assert_allclose([shares[k] for k in KIND_SHARE], published, atol=0.1)
+
+
+def share_near_structures(region, hot):
+    r, c = region.grid.pixel(region.wells.x, region.wells.y)
+    inside = region.grid.contains(r, c)
+    near = region.influence[r[inside], c[inside]] > 0.5
+    return near[(region.wells.residual[inside] > 200) == hot].mean()
+
+
+def test_signal_sets_how_far_heat_follows_structure(region):
+    null = make_region(**SMALL | {"signal": 0.0})
+    assert share_near_structures(region, True) > 0.5
+    assert share_near_structures(null, True) < 0.3
+    assert not null.structures["hot"].any()
+
+
+def test_residuals_and_wells_are_heavy_tailed(region):
+    residual = region.wells["residual"]
+    assert -100 < residual.min() < -40
+    assert residual.max() > 1000
+    r, c = region.grid.pixel(region.wells.x, region.wells.y)
+    counts = np.unique(r // 20 * 1000 + c // 20, return_counts=True)[1]
+    assert np.mean(counts <= 3) > 0.4
+    assert counts.max() > 24

@@ -1,0 +1,269 @@
+"""Folds, scaling, augmentation, network and training."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from heatflow.errors import InputError
+from heatflow.learning.augment import AddNoise, RandomFlips, RandomTurns, pipeline
+from heatflow.learning.folds import absent_classes, fold_table, read_roles, split_tiles
+from heatflow.learning.models import load_network, save_networks
+from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.scaling import fit_scaling, normalise
+from heatflow.learning.training import (
+    Part,
+    Recipe,
+    choose_device,
+    dead_classes,
+    evaluate,
+    predict,
+    reproducible,
+    stuck_at_chance,
+    train_network,
+)
+
+OPTIONS = {
+    "scheme": "blocks", "folds": 4, "block_size": 2, "validation": 0.2, "seed": 1, "size": 200, "stride": 200,
+}  # fmt: skip
+RECIPE = Recipe(12, 10, 0.01, "adamw", 0.0, 0.01, "one_cycle", "float32", 0)
+
+
+def lattice(n=16, classes=4, seed=0):
+    row, col = (v.ravel() for v in np.mgrid[:n, :n])
+    return row, col, np.random.default_rng(seed).choice(classes, n * n, p=[0.5, 0.1, 0.15, 0.25])
+
+
+def test_every_tile_is_tested_once_and_blocks_stay_whole():
+    row, col, label = lattice()
+    roles = split_tiles(row, col, label, **OPTIONS)
+    assert ((roles == "test").sum(axis=0) == 1).all()
+    block = (row // 2) * 8 + col // 2
+    for fold in roles:
+        for role in ("train", "validation", "test"):
+            others = block[fold != role]
+            assert not np.isin(block[fold == role], others).any()
+        assert 0.1 < (fold == "validation").sum() / (fold != "test").sum() < 0.3
+
+
+def test_folds_hold_like_shares_of_each_class():
+    row, col, label = lattice(20)
+    roles = split_tiles(row, col, label, **OPTIONS)
+    shares = np.array([[np.mean(label[fold == "test"] == k) for k in range(4)] for fold in roles])
+    assert np.abs(shares - np.bincount(label) / label.size).max() < 0.05
+
+
+def test_overlapping_tiles_never_train_on_test_pixels():
+    row, col, label = lattice()
+    roles = split_tiles(row, col, label, **OPTIONS | {"stride": 100})
+    for fold in roles:
+        test = fold == "test"
+        for i in np.flatnonzero((fold == "train") | (fold == "validation")):
+            assert (np.maximum(np.abs(row[test] - row[i]), np.abs(col[test] - col[i])) >= 2).all()
+    assert (roles == "buffer").any()
+
+
+def test_random_scheme_scatters_tiles_and_seed_decides():
+    row, col, label = lattice()
+    one = split_tiles(row, col, label, **OPTIONS | {"scheme": "random"})
+    again = split_tiles(row, col, label, **OPTIONS | {"scheme": "random"})
+    other = split_tiles(row, col, label, **OPTIONS | {"scheme": "random", "seed": 2})
+    assert (one == again).all()
+    assert (one != other).any()
+    block = (row // 2) * 8 + col // 2
+    assert len(np.unique(block[one[0] == "test"])) > 30
+
+
+def test_fewer_blocks_than_folds_is_refused():
+    row, col, label = lattice(4)
+    with pytest.raises(InputError, match="need at least 5 blocks of tiles, and there are 4"):
+        split_tiles(row, col, label, **OPTIONS)
+
+
+def test_absent_classes_and_the_table_on_disk(tmp_path):
+    roles = np.array([["train", "test", "validation"], ["test", "train", "train"]], dtype=object)
+    assert (0, "train", 1) in absent_classes(roles, np.array([0, 1, 0]), 2)
+    assert (1, "train", 1) not in absent_classes(roles, np.array([0, 1, 0]), 2)
+    table = fold_table(np.array([7, 3, 9]), roles)
+    table.to_csv(tmp_path / "folds.csv", index=False)
+    assert (read_roles(tmp_path / "folds.csv", np.array([9, 7])) == roles[:, [2, 0]]).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "offset", "scale"),
+    [("max", 0, 8), ("standard", 3, math.sqrt(12.5)), ("robust", 2.5, 5.25), ("none", 0, 1)],
+)
+def test_scaling_by_hand(method, offset, scale):
+    tiles = [np.array([[-1.0, 2.0]]), np.array([[3.0, np.nan]]), np.array([[8.0, np.nan]])]
+    fit = fit_scaling(tiles, method)
+    if method in ("standard", "robust"):
+        values = np.array([-1.0, 2, 3, 8])
+        offset = values.mean() if method == "standard" else 2.5
+        scale = values.std() if method == "standard" else np.subtract(*np.quantile(values, [0.75, 0.25]))
+    assert fit == {"offset": pytest.approx(offset), "scale": pytest.approx(scale), "low": -1, "high": 8}
+
+
+def test_scaling_refuses_what_gives_no_scale():
+    with pytest.raises(InputError, match="would divide by"):
+        fit_scaling([np.full((2, 2), -3.0)], "max")
+    with pytest.raises(InputError, match="no data at all"):
+        fit_scaling([np.full((2, 2), np.nan)], "standard")
+
+
+def test_nodata_takes_the_mean_of_its_own_tile():
+    tiles = np.array([[[1.0, 3.0], [np.nan, 5.0]], [[np.nan] * 2] * 2], dtype=np.float32)
+    out = normalise(tiles, {"offset": 1.0, "scale": 2.0})
+    np.testing.assert_allclose(out, [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
+    assert np.isnan(tiles).sum() == 5
+
+
+def test_flips_agree_with_the_library_tile_by_tile():
+    tiles = torch.rand(12, 1, 9, 9)
+    torch.manual_seed(3)
+    flips = RandomFlips()
+    params = flips.make_params([tiles])
+    out = flips.transform(tiles, params)
+    assert len(set(map(tuple, params["flips"].tolist()))) == 4
+    for tile, result, (across, down) in zip(tiles, out, params["flips"], strict=True):
+        expected = functional.horizontal_flip(tile) if across else tile
+        expected = functional.vertical_flip(expected) if down else expected
+        assert torch.equal(result, expected)
+
+
+def test_turns_agree_with_the_library_tile_by_tile_inside_and_invent_nothing_outside():
+    torch.manual_seed(0)
+    smooth = functional.gaussian_blur(torch.rand(6, 1, 41, 41), [7, 7], [2.0, 2.0])
+    turns = RandomTurns(90)
+    params = turns.make_params([smooth])
+    out = turns.transform(smooth, params)
+    r, c = np.mgrid[:41, :41] - 20
+    disc = torch.from_numpy(np.hypot(r, c) < 18)
+    for tile, result, angle in zip(smooth, out, params["angle"], strict=True):
+        expected = functional.rotate(tile, float(angle), interpolation=v2.InterpolationMode.BILINEAR)
+        assert torch.allclose(result[0][disc], expected[0][disc], atol=1e-4)
+    assert out.min() >= smooth.min()
+    assert len(set(params["angle"].tolist())) == 6
+    constant = torch.full((4, 1, 20, 20), 7.0)
+    assert torch.allclose(turns(constant), constant)
+
+
+def test_pipeline_holds_what_is_asked_for():
+    tiles = torch.rand(5, 1, 8, 8)
+    assert torch.equal(pipeline(flip=False, rotation=0, noise=0)(tiles), tiles)
+    noisy = AddNoise(0.5)(torch.zeros(50, 1, 40, 40))
+    assert abs(noisy.std().item() - 0.5) < 0.01
+    assert not torch.equal(pipeline(flip=True, rotation=30, noise=0)(tiles), tiles)
+
+
+def test_network_is_the_reports_with_its_errata():
+    network = NetworkInNetwork(4, [96, 256, 384], dropout=0.2, batch_norm=False, head_relu=True)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    shapes = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions]
+    assert shapes[::3] == [(1, 96, 5, 3, 0), (96, 256, 3, 1, 2), (256, 384, 3, 1, 1), (384, 4, 3, 1, 1)]
+    assert all(kernel == 1 for *_, kernel, _, _ in shapes[1::3] + shapes[2::3])
+    assert network(torch.rand(2, 1, 200, 200)).shape == (2, 4)
+    relus = [m for m in network.modules() if isinstance(m, nn.ReLU)]
+    assert len({id(m) for m in relus}) == 12
+    assert not any(m.inplace for m in relus)
+    assert sum(isinstance(m, nn.ReLU) for m in NetworkInNetwork(4, [8, 8], 0.2, True, False).head) == 2
+
+
+def test_smallest_input_is_what_the_network_takes():
+    from heatflow.params import smallest_input
+
+    for blocks in (1, 2, 3, 4):
+        network = NetworkInNetwork(3, [4] * blocks, 0.0, False, False)
+        least = smallest_input(blocks)
+        assert network(torch.rand(1, 1, least, least)).shape == (1, 3)
+        with pytest.raises(RuntimeError):
+            network(torch.rand(1, 1, least - 1, least - 1))
+
+
+def test_head_relu_clips_scores_and_kills_classes():
+    network = NetworkInNetwork(3, [4], 0.0, False, head_relu=True)
+    last = [m for m in network.head if isinstance(m, nn.Conv2d)][-1]
+    with torch.no_grad():
+        last.bias[1] = -100.0
+    scores = predict(network, torch.randn(6, 1, 40, 40), 4)
+    assert (scores >= 0).all()
+    assert 1 in dead_classes(scores)
+    assert dead_classes(torch.tensor([[0.0, 1.0], [0.5, 1.0]])) == [1]
+
+
+def striped(n, seed):
+    """Tiles whose class is the direction of their stripes: not to be told by any mean or spread."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    wave = np.sin(np.arange(40) * 0.7)
+    tiles = np.stack([np.tile(wave, (40, 1)) if k else np.tile(wave, (40, 1)).T for k in labels])
+    return (tiles + rng.normal(0, 0.3, tiles.shape)).astype(np.float32), labels.astype(np.int64)
+
+
+def fit(recipe=RECIPE, **options):
+    options = {"dropout": 0.1, "batch_norm": True, "head_relu": False} | options
+    cpu = torch.device("cpu")
+    training, validation = (Part.of(*striped(40, s), cpu, recipe.dtype) for s in (0, 1))
+    with reproducible(recipe.seed):
+        network = NetworkInNetwork(2, [6, 8, 8], **options)
+        history = train_network(network, training, validation, recipe, pipeline(flip=True, rotation=0, noise=0))
+    return network, history, validation
+
+
+def test_training_learns_what_can_be_learnt_and_repeats_to_the_bit():
+    network, history, validation = fit()
+    assert len(history) == RECIPE.epochs
+    assert evaluate(network, validation, 10)[1] > 0.9
+    assert not stuck_at_chance(history, 2)
+    again, same, _ = fit()
+    assert history == same
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def test_shuffled_labels_give_no_skill():
+    tiles, labels = striped(60, 0)
+    shuffled = np.random.default_rng(1).permutation(labels)
+    cpu = torch.device("cpu")
+    with reproducible(0):
+        network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
+        train_network(
+            network, Part.of(tiles, shuffled, cpu, "float32"), Part.of(*striped(20, 2), cpu, "float32"), RECIPE,
+            pipeline(flip=True, rotation=0, noise=0),
+        )  # fmt: skip
+    fresh, truth = striped(80, 3)
+    random_truth = np.random.default_rng(4).permutation(truth)
+    accuracy = evaluate(network, Part.of(fresh, random_truth, cpu, "float32"), 20)[1]
+    assert 0.3 < accuracy < 0.7
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_every_recipe_runs_in_double_precision(optimizer, schedule):
+    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, "float64", 0))
+    assert next(network.parameters()).dtype == torch.float64
+    assert all(math.isfinite(row["train_loss"]) for row in history)
+
+
+def test_stuck_is_told_from_learning():
+    assert stuck_at_chance([{"train_loss": 1.386}], 4)
+    assert not stuck_at_chance([{"train_loss": 1.386}, {"train_loss": 1.2}], 4)
+
+
+def test_device_that_is_not_there_is_refused():
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no usable CUDA GPU"):
+            choose_device("cuda")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_networks_come_back_from_disk_the_same(tmp_path):
+    network, _, validation = fit()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save_networks(tmp_path / folder, [network])
+    assert (tmp_path / "a/fold0.pt").read_bytes() == (tmp_path / "b/fold0.pt").read_bytes()
+    loaded = load_network(tmp_path / "a", 0)
+    torch.testing.assert_close(predict(loaded, validation.tiles, 10), predict(network, validation.tiles, 10))
