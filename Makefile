@@ -1,12 +1,13 @@
 # make run    everything on a fresh machine: environment, pipeline, summary
 # make test   the tests
 # make lint   style and types
+# make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint
+.PHONY: run test lint bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -19,6 +20,9 @@ lint: $(VENV)/installed
 	@ruff check .
 	@ruff format --check .
 	@mypy
+
+bench: $(VENV)/installed
+	@python -m benchmarks
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

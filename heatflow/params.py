@@ -125,7 +125,12 @@ class Train(Section):
     weight_decay: float = Field(ge=0, le=1)
     schedule: Literal["constant", "one_cycle", "cosine"]
     dropout: float = Field(ge=0, lt=1, description="after each NiN block but the last")
-    dtype: Literal["float32", "float64"] = Field(description="float64: as the report trained, about four times slower")
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
+        description="auto: bfloat16 products where the processor has them, else float32; float64: as the report trained"
+    )
+    compile: Literal["auto"] | bool = Field(
+        description="torch.compile; auto: on a GPU, for runs long enough to pay for it"
+    )
     seed: Seed
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one")
 
@@ -217,10 +222,11 @@ def load(path: str | Path, names: tuple[str, ...]) -> SimpleNamespace:
 
 
 def _describe(path, fault, lines):
-    location = tuple(p for p in fault["loc"] if isinstance(p, int) or p not in ("constrained-int", "function-after"))
+    location = fault["loc"]
     known = tuple(location[: max(n for n in range(len(location) + 1) if location[:n] in lines)])
     where = f"{path}:{lines[known]}" if known else str(path)
-    key = ".".join(map(str, location)) or "params"
+    # below a known key pydantic names the branch of a union that it tried, which is nothing that the file holds
+    key = ".".join(map(str, location if fault["type"] == "missing" else known)) or "params"
     message = fault["msg"].removeprefix("Value error, ")
     match fault["type"]:
         case "extra_forbidden":

@@ -25,6 +25,7 @@ SCALING = DATA / "scaling.json"
 MODELS = DATA / "models"
 PREDICTIONS = DATA / "predictions.fgb"
 SALIENCY = DATA / "saliency"
+CURVES = METRICS / "curves.csv"
 
 
 def read_params(names: tuple[str, ...]):

@@ -6,13 +6,15 @@ import torch
 
 from heatflow.analysis.skill import confusion, per_class, score, score_constant
 from heatflow.files import write_csv, write_json
-from heatflow.geo.tiles import class_names
+from heatflow.geo.tiles import class_names, class_ranges
 from heatflow.geo.vector import write_features
+from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_network
 from heatflow.learning.training import predict, reproducible
-from heatflow.present.figures import confusion_figure, save
+from heatflow.present.figures import confusion_figure, curves_figure, save
 from stages._stage import (
+    CURVES,
     FOLDS,
     KEPT,
     METRICS,
@@ -27,13 +29,14 @@ from stages._stage import (
     say,
 )
 
-PARAMS = ("tile.edges", "tile.binary_edge")
+PARAMS = ("tile.edges", "tile.binary_edge", "train.device")
 BATCH = 20
-INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS)
+INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, CURVES)
 
 
 def main():
-    p = read_params(PARAMS).tile
+    params = read_params(PARAMS)
+    p, engine = params.tile, Engine.choose(params.train.device, "float32", compile=False)
     names = class_names(p.edges)
     classes, first_high = len(names), p.edges.index(p.binary_edge) + 1
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
@@ -42,9 +45,9 @@ def main():
     with progress(data.folds, "evaluate", "fold") as bar, reproducible(0):
         for k in range(data.folds):
             index = data.members(k, "test")
-            tiles = torch.from_numpy(data.normalised(k, index))[:, None]
-            scores = predict(load_network(MODELS, k), tiles, BATCH)
-            probability[index] = scores.double().softmax(dim=1).numpy()
+            tiles = torch.from_numpy(data.normalised(k, index))[:, None].to(engine.device)
+            scores = predict(engine.place(load_network(MODELS, k)), tiles, BATCH, engine)
+            probability[index] = scores.cpu().double().softmax(dim=1).numpy()
             bar.update()
     predicted = probability.argmax(axis=1)
     table = data.table.assign(fold=fold, predicted=predicted)
@@ -69,7 +72,8 @@ def main():
     title = (
         f"{len(label)} tiles, out of fold\naccuracy {skill['accuracy']:.1%} (constant guess {constant['accuracy']:.1%})"
     )
-    save(confusion_figure(matrix, [name.split(" ", 1)[1] for name in names], title), METRICS / "confusion.png")
+    save(confusion_figure(matrix, class_ranges(p.edges), title), METRICS / "confusion.png")
+    save(curves_figure(pd.read_csv(CURVES), classes), METRICS / "curves.png")
     say(
         f"accuracy {skill['accuracy']:.1%} (constant guess {constant['accuracy']:.1%}), "
         f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({constant['binary_accuracy']:.1%}), "

@@ -4,12 +4,13 @@ import numpy as np
 import rasterio
 import torch
 
-from heatflow.analysis.saliency import TITLES, attribute, mosaic
+from heatflow.analysis.saliency import TITLES, attribute, mosaic, surest_examples
 from heatflow.files import replacing, write_json
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
-from heatflow.geo.tiles import class_names
+from heatflow.geo.tiles import class_ranges
 from heatflow.geo.vector import read_table
+from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_network
 from heatflow.learning.training import reproducible
@@ -32,13 +33,14 @@ from stages._stage import (
     warn,
 )
 
-PARAMS = ("saliency", "tile.edges", "tile.size", "tile.stride")
+PARAMS = ("saliency", "tile.edges", "tile.size", "tile.stride", "train.device")
 STRIP = 512  # rows of the map at a time
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS)
 
 
 def main():
     p = read_params(PARAMS)
+    engine = Engine.choose(p.train.device, "float32", compile=False)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     predictions = read_table(PREDICTIONS)
     with rasterio.open(TERRAIN) as terrain:
@@ -52,10 +54,11 @@ def main():
                 maps = np.full(elevation.shape, np.nan, dtype=np.float32)
                 for fold in range(data.folds):
                     index = data.members(fold, "test")
-                    inputs = torch.from_numpy(data.normalised(fold, index))[:, None]
+                    inputs = torch.from_numpy(data.normalised(fold, index))[:, None].to(engine.device)
                     target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index])
+                    network = engine.place(load_network(MODELS, fold))
                     saliency = attribute(
-                        load_network(MODELS, fold), inputs, target, method, p.saliency.batch_size, bar.update
+                        network, inputs, target.to(engine.device), method, p.saliency.batch_size, bar.update
                     )
                     # per kilometre of elevation, so that folds with different scalings share one map
                     maps[index] = saliency / data.scalings[fold]["scale"] * 1000
@@ -73,29 +76,26 @@ def main():
             )
             description = f"{TITLES[method]} of the predicted class"
             write_cog(folder / f"{method}.tif", tiles.grid, strips, bands=(description,), units="score per km")
-            _figure(data, predictions, elevation, maps, method, class_names(p.tile.edges), tiles.grid.resolution)
+            _figure(predictions, elevation, maps, method, class_ranges(p.tile.edges), tiles.grid.resolution)
             say(f"{method}: {zero.sum()} of {len(zero)} maps are all zero -> {SALIENCY / f'{method}.tif'}")
             if zero.any():
                 warn(f"{method}: a map that is all zero says nothing about its tile")
     write_json(METRICS / "saliency.json", {"tiles": len(predictions), **results})
 
 
-def _figure(data, predictions, elevation, maps, method, names, resolution):
-    """For each class the correct and the incorrect tile that the network is surest of."""
+def _figure(predictions, elevation, maps, method, ranges, resolution):
+    probability = predictions[[f"p{k}" for k in range(len(ranges))]].to_numpy()
     examples = []
-    for k, _ in enumerate(names):
-        for correct in (True, False):
-            here = predictions[(predictions["label"] == k) & ((predictions["predicted"] == k) == correct)]
-            if here.empty:
-                examples.append(None)
-                continue
-            sure = here[[f"p{c}" for c in range(len(names))]].max(axis=1).idxmax()
-            tile = predictions.loc[sure]
-            called = int(tile["predicted"])
-            caption = f"called {names[called][3:]}, p = {tile[f'p{called}']:.2f}, {int(tile['n_wells'])} wells"
-            examples.append({"elevation": elevation[sure], "saliency": maps[sure], "caption": caption})
-    rows = [name.split(" ", 1)[1] for name in names]
-    figure = saliency_figure(examples, rows, ["correct", "incorrect"], TITLES[method], resolution)
+    for tile in surest_examples(predictions["label"].to_numpy(), probability):
+        if tile is None:
+            examples.append(None)
+            continue
+        called = int(predictions["predicted"][tile])
+        n_wells = predictions["n_wells"][tile]
+        wells = "1 well" if n_wells == 1 else f"{n_wells} wells"
+        caption = f"called {ranges[called]}, p = {probability[tile, called]:.2f}, {wells}"
+        examples.append({"elevation": elevation[tile], "saliency": maps[tile], "caption": caption})
+    figure = saliency_figure(examples, ranges, ["correct", "incorrect"], TITLES[method], resolution)
     save(figure, METRICS / f"saliency_{method}.png")
 
 

@@ -3,6 +3,7 @@
 import geopandas
 import numpy as np
 import rasterio
+import shapely
 
 from heatflow.errors import InputError
 from heatflow.files import replacing, write_json
@@ -32,7 +33,7 @@ def main():
                 f"tile.size: {p.size} pixels is more than the terrain measures ({grid.width} x {grid.height} pixels); "
                 "decrease it, or terrain.resolution"
             )
-        row, column = grid.pixel(wells.geometry.x, wells.geometry.y)
+        row, column = grid.pixel(*shapely.get_coordinates(wells.geometry.array).T)
         table, unplaced = label_tiles(
             row,
             column,

@@ -6,21 +6,21 @@ import torch
 
 from heatflow.files import replacing, write_csv, write_json
 from heatflow.learning.augment import pipeline
+from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import save_networks
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import (
     Part,
     Recipe,
-    choose_device,
     dead_classes,
     predict,
     reproducible,
     stuck_at_chance,
     train_network,
 )
-from heatflow.present.figures import curves_figure, save
 from stages._stage import (
+    CURVES,
     FOLDS,
     KEPT,
     METRICS,
@@ -49,13 +49,20 @@ def main():
         momentum=p.train.momentum,
         weight_decay=p.train.weight_decay,
         schedule=p.train.schedule,
-        dtype=p.train.dtype,
         seed=p.train.seed,
     )
-    device = choose_device(p.train.device)
     augment = pipeline(flip=p.augment.flip, rotation=p.augment.rotation, noise=p.augment.noise)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     classes = len(p.tile.edges) + 1
+    engine = Engine.choose(
+        p.train.device,
+        p.train.precision,
+        p.train.compile,
+        passes=recipe.epochs * int((data.roles == "train").sum()),
+        on_fallback=lambda reason: warn(f"torch.compile does not work here ({reason}); going on without it"),
+    )
+    keep_freed_memory()
+    say(f"computing on {engine}")
     networks, histories, stuck, dead = [], [], [], []
     with progress(data.folds * recipe.epochs, "train", "epoch") as bar:
         for fold in range(data.folds):
@@ -64,9 +71,7 @@ def main():
                 bar.set_postfix_str(f"fold {fold} loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}")
                 bar.update()
 
-            training, validation = (
-                Part.of(*data.part(fold, role), device, recipe.dtype) for role in ("train", "validation")
-            )
+            training, validation = (Part.of(*data.part(fold, role), engine) for role in ("train", "validation"))
             with reproducible(recipe.seed + fold):
                 network = NetworkInNetwork(
                     classes,
@@ -75,8 +80,8 @@ def main():
                     batch_norm=p.model.batch_norm,
                     head_relu=p.model.head_relu,
                 )
-                history = train_network(network, training, validation, recipe, augment, on_epoch)
-                scores = predict(network, torch.cat([training.tiles, validation.tiles]), recipe.batch_size)
+                history = train_network(network, training, validation, recipe, augment, engine, on_epoch)
+                scores = predict(network, torch.cat([training.tiles, validation.tiles]), recipe.batch_size, engine)
             stuck.append(stuck_at_chance(history, classes))
             dead.append(dead_classes(scores))
             histories.append(history)
@@ -95,8 +100,7 @@ def main():
         folder.mkdir()
         save_networks(folder, networks)
     rows = [{"fold": str(k), **row} for k, history in enumerate(histories) for row in history]
-    write_csv(METRICS / "curves.csv", pd.DataFrame(rows))
-    save(curves_figure(histories, classes), METRICS / "curves.png")
+    write_csv(CURVES, pd.DataFrame(rows))
     write_json(
         METRICS / "train.json",
         {

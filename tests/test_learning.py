@@ -1,6 +1,7 @@
 """Folds, scaling, augmentation, network and training."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -10,15 +11,17 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from heatflow.errors import InputError
+from heatflow.learning import engine as engine_module
 from heatflow.learning.augment import AddNoise, RandomFlips, RandomTurns, pipeline
+from heatflow.learning.engine import Engine, has_bfloat16
 from heatflow.learning.folds import absent_classes, fold_table, read_roles, split_tiles
 from heatflow.learning.models import load_network, save_networks
-from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.network import Dropout, NetworkInNetwork
 from heatflow.learning.scaling import fit_scaling, normalise
 from heatflow.learning.training import (
     Part,
     Recipe,
-    choose_device,
+    batches,
     dead_classes,
     evaluate,
     predict,
@@ -30,7 +33,9 @@ from heatflow.learning.training import (
 OPTIONS = {
     "scheme": "blocks", "folds": 4, "block_size": 2, "validation": 0.2, "seed": 1, "size": 200, "stride": 200,
 }  # fmt: skip
-RECIPE = Recipe(12, 10, 0.01, "adamw", 0.0, 0.01, "one_cycle", "float32", 0)
+RECIPE = Recipe(30, 10, 0.03, "adamw", 0.0, 0.01, "one_cycle", 0)
+FLOAT32 = Engine(torch.device("cpu"), "float32")
+BFLOAT16 = Engine(torch.device("cpu"), "bfloat16")
 
 
 def lattice(n=16, classes=4, seed=0):
@@ -134,19 +139,23 @@ def test_flips_agree_with_the_library_tile_by_tile():
         assert torch.equal(result, expected)
 
 
-def test_turns_agree_with_the_library_tile_by_tile_inside_and_invent_nothing_outside():
-    torch.manual_seed(0)
-    smooth = functional.gaussian_blur(torch.rand(6, 1, 41, 41), [7, 7], [2.0, 2.0])
-    turns = RandomTurns(90)
+@pytest.mark.parametrize("flip", [False, True])
+def test_turns_agree_with_the_library_tile_by_tile_inside_and_invent_nothing_outside(flip):
+    torch.manual_seed(1)
+    smooth = functional.gaussian_blur(torch.rand(12, 1, 41, 41), [7, 7], [2.0, 2.0])
+    turns = RandomTurns(90, flip)
     params = turns.make_params([smooth])
     out = turns.transform(smooth, params)
     r, c = np.mgrid[:41, :41] - 20
     disc = torch.from_numpy(np.hypot(r, c) < 18)
-    for tile, result, angle in zip(smooth, out, params["angle"], strict=True):
+    assert len(set(map(tuple, params["flips"].tolist()))) == (4 if flip else 1)
+    for tile, result, angle, (across, down) in zip(smooth, out, params["angle"], params["flips"], strict=True):
+        tile = functional.horizontal_flip(tile) if across else tile
+        tile = functional.vertical_flip(tile) if down else tile
         expected = functional.rotate(tile, float(angle), interpolation=v2.InterpolationMode.BILINEAR)
         assert torch.allclose(result[0][disc], expected[0][disc], atol=1e-4)
     assert out.min() >= smooth.min()
-    assert len(set(params["angle"].tolist())) == 6
+    assert len(set(params["angle"].tolist())) == 12
     constant = torch.full((4, 1, 20, 20), 7.0)
     assert torch.allclose(turns(constant), constant)
 
@@ -188,7 +197,7 @@ def test_head_relu_clips_scores_and_kills_classes():
     last = [m for m in network.head if isinstance(m, nn.Conv2d)][-1]
     with torch.no_grad():
         last.bias[1] = -100.0
-    scores = predict(network, torch.randn(6, 1, 40, 40), 4)
+    scores = predict(network, torch.randn(6, 1, 40, 40), 4, FLOAT32)
     assert (scores >= 0).all()
     assert 1 in dead_classes(scores)
     assert dead_classes(torch.tensor([[0.0, 1.0], [0.5, 1.0]])) == [1]
@@ -203,46 +212,44 @@ def striped(n, seed):
     return (tiles + rng.normal(0, 0.3, tiles.shape)).astype(np.float32), labels.astype(np.int64)
 
 
-def fit(recipe=RECIPE, **options):
+def fit(recipe=RECIPE, engine=FLOAT32, **options):
     options = {"dropout": 0.1, "batch_norm": True, "head_relu": False} | options
-    cpu = torch.device("cpu")
-    training, validation = (Part.of(*striped(40, s), cpu, recipe.dtype) for s in (0, 1))
+    training, validation = (Part.of(*striped(40, s), engine) for s in (0, 1))
+    augment = pipeline(flip=True, rotation=0, noise=0)
     with reproducible(recipe.seed):
         network = NetworkInNetwork(2, [6, 8, 8], **options)
-        history = train_network(network, training, validation, recipe, pipeline(flip=True, rotation=0, noise=0))
+        history = train_network(network, training, validation, recipe, augment, engine)
     return network, history, validation
 
 
-def test_training_learns_what_can_be_learnt_and_repeats_to_the_bit():
-    network, history, validation = fit()
+@pytest.mark.parametrize("engine", [FLOAT32, BFLOAT16], ids=str)
+def test_training_learns_what_can_be_learnt_and_repeats_to_the_bit(engine):
+    network, history, validation = fit(engine=engine)
     assert len(history) == RECIPE.epochs
-    assert evaluate(network, validation, 10)[1] > 0.9
+    assert evaluate(network, validation, 10, engine)[1] > 0.9
     assert not stuck_at_chance(history, 2)
-    again, same, _ = fit()
+    assert all(p.dtype == torch.float32 for p in network.parameters())
+    again, same, _ = fit(engine=engine)
     assert history == same
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
-def test_shuffled_labels_give_no_skill():
-    tiles, labels = striped(60, 0)
-    shuffled = np.random.default_rng(1).permutation(labels)
-    cpu = torch.device("cpu")
-    with reproducible(0):
-        network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
-        train_network(
-            network, Part.of(tiles, shuffled, cpu, "float32"), Part.of(*striped(20, 2), cpu, "float32"), RECIPE,
-            pipeline(flip=True, rotation=0, noise=0),
-        )  # fmt: skip
-    fresh, truth = striped(80, 3)
-    random_truth = np.random.default_rng(4).permutation(truth)
-    accuracy = evaluate(network, Part.of(fresh, random_truth, cpu, "float32"), 20)[1]
-    assert 0.3 < accuracy < 0.7
+def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
+    torch.manual_seed(0)
+    body = NetworkInNetwork(2, [16], dropout=0.5, batch_norm=False, head_relu=False).body
+    tiles = torch.randn(40, 1, 40, 40)
+    with torch.no_grad():
+        training, use = body.train()(tiles), body.eval()(tiles)
+        before_pool = nn.Sequential(body[0], body[2], body[1]).train()(tiles)
+    assert training.mean().item() == pytest.approx(use.mean().item(), rel=0.02)
+    assert before_pool.mean().item() > 1.3 * use.mean().item()  # where the report has it
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_every_recipe_runs_in_double_precision(optimizer, schedule):
-    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, "float64", 0))
+    engine = Engine(torch.device("cpu"), "float64")
+    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, 0), engine)
     assert next(network.parameters()).dtype == torch.float64
     assert all(math.isfinite(row["train_loss"]) for row in history)
 
@@ -252,11 +259,68 @@ def test_stuck_is_told_from_learning():
     assert not stuck_at_chance([{"train_loss": 1.386}, {"train_loss": 1.2}], 4)
 
 
+def test_loss_that_is_no_number_any_more_is_refused():
+    with pytest.raises(InputError, match=r"train\.lr: in epoch 1 the loss is no longer a finite number"):
+        fit(Recipe(3, 10, 1e30, "sgd", 0.0, 0.0, "constant", 0), batch_norm=False)
+
+
+def test_every_tile_is_in_an_epoch_and_batches_are_of_one_size():
+    for n, size in ((7, 3), (40, 20), (41, 20), (3, 20)):
+        order = batches(n, size)
+        assert order.shape == (-(-n // min(n, size)), min(n, size))
+        assert set(order.flatten().tolist()) == set(range(n))
+        assert all(len(set(batch)) == len(batch) for batch in order.tolist())
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_passes_gradients_alike():
+    torch.manual_seed(1)
+    x = torch.ones(8, 5, 50, 51).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = Dropout(0.3)(x)
+    kept = out != 0
+    assert 1 - kept.float().mean().item() == pytest.approx(0.3, abs=0.005)
+    assert out[kept].unique().tolist() == pytest.approx([1 / 0.7], rel=1e-4)
+    out.sum().backward()
+    assert torch.equal(x.grad, out.detach())
+    # neither between channels nor between neighbours does one draw tell of another
+    for a, b in ((kept[:, 0], kept[:, 1]), (kept[..., 1:], kept[..., :-1])):
+        assert (a & b).float().mean().item() == pytest.approx(0.49, abs=0.01)
+    assert torch.equal(Dropout(0.3).eval()(x), x)
+
+
 def test_device_that_is_not_there_is_refused():
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no usable CUDA GPU"):
-            choose_device("cuda")
-    assert choose_device("cpu").type == "cpu"
+            Engine.choose("cuda")
+    assert Engine.choose("cpu").device.type == "cpu"
+
+
+def test_auto_takes_bfloat16_where_the_processor_has_it_and_never_compiles_on_a_cpu(monkeypatch):
+    for able in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able})
+        assert has_bfloat16(torch.device("cpu")) == able
+        assert Engine.choose("cpu", passes=10**9) == Engine(
+            torch.device("cpu"), "bfloat16" if able else "float32", compiled=False
+        )
+    assert str(Engine(torch.device("cpu"), "float64")).endswith("float64")
+
+
+def test_compiler_that_does_not_work_is_said_and_done_without(monkeypatch):
+    monkeypatch.setattr(engine_module, "compiler_fault", lambda device: "InvalidCxxCompiler: none")
+    said = []
+    assert not Engine.choose("cpu", "float32", compile=True, on_fallback=said.append).compiled
+    assert said == ["InvalidCxxCompiler: none"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_train_as_eager_ones_and_share_their_code():
+    engine = Engine.choose("cpu", "float32", compile=True)
+    assert engine.compiled
+    _, eager, _ = fit(dropout=0.0)
+    _, history, _ = fit(engine=engine, dropout=0.0)
+    assert history[0]["train_loss"] == pytest.approx(eager[0]["train_loss"], rel=1e-3)
+    assert history[-1]["validation_accuracy"] > 0.9
+    with torch.compiler.set_stance("fail_on_recompile"):
+        fit(RECIPE, engine, dropout=0.0)
 
 
 def test_networks_come_back_from_disk_the_same(tmp_path):
@@ -266,4 +330,4 @@ def test_networks_come_back_from_disk_the_same(tmp_path):
         save_networks(tmp_path / folder, [network])
     assert (tmp_path / "a/fold0.pt").read_bytes() == (tmp_path / "b/fold0.pt").read_bytes()
     loaded = load_network(tmp_path / "a", 0)
-    torch.testing.assert_close(predict(loaded, validation.tiles, 10), predict(network, validation.tiles, 10))
+    torch.testing.assert_close(*(predict(n, validation.tiles, 10, FLOAT32) for n in (loaded, network)))

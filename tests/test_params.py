@@ -30,6 +30,7 @@ def refused(tmp_path, **changes):
         ({"tile": {"size": 34}}, "tile.size 34 is too small for 3 NiN blocks: at least 35"),
         ({"saliency": {"methods": []}}, "saliency.methods"),
         ({"demo": {"signal": 2}}, "demo.signal"),
+        ({"terrain": {"crs": [1]}}, "terrain.crs: input should be a valid string (it is [1])"),
     ],
 )
 def test_each_fault_is_named(tmp_path, changes, message):

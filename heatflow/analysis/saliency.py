@@ -48,10 +48,33 @@ def attribute(
         warnings.filterwarnings("ignore", message="Input Tensor .* did not already require gradients")
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
         for batch, classes in zip(tiles.split(batch_size), target.split(batch_size), strict=True):
-            gradient = method_of.attribute(batch.detach().clone(), target=classes, **keywords)
+            batch = batch.detach().clone(memory_format=torch.channels_last)
+            gradient = method_of.attribute(batch, target=classes, **keywords)
             maps.append(gradient[:, 0].detach().cpu().float().numpy())
             on_tiles(len(batch))
     return np.concatenate(maps)
+
+
+def surest_examples(label: np.ndarray, probability: np.ndarray) -> list[int | None]:
+    """For each class the correct and then the incorrect tile that the network is surest of, None where there is none.
+
+    Parameters
+    ----------
+    label : int array, shape (n,)
+    probability : float array, shape (n, classes)
+
+    Examples
+    --------
+    >>> surest_examples(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
+    [1, None, None, 2]
+    """
+    predicted, sureness = probability.argmax(axis=1), probability.max(axis=1)
+    examples: list[int | None] = []
+    for k in range(probability.shape[1]):
+        for correct in (True, False):
+            here = np.flatnonzero((label == k) & ((predicted == k) == correct))
+            examples.append(int(here[sureness[here].argmax()]) if here.size else None)
+    return examples
 
 
 def mosaic(maps: np.ndarray, table, tiles: TileGrid, first: int, last: int) -> np.ndarray:

@@ -157,15 +157,20 @@ class TileGrid:
         pixel_row = np.asarray(pixel_row, dtype=np.int64)
         pixel_col = np.asarray(pixel_col, dtype=np.int64)
         rows, cols = self.shape
-        reach = range(-(-self.size // self.stride))
+        last_row, last_col = pixel_row // self.stride, pixel_col // self.stride
+        reach = range(-(-self.size // self.stride))  # one where tiles do not overlap
         found = []
         for up in reach:
             for back in reach:
-                row, col = pixel_row // self.stride - up, pixel_col // self.stride - back
-                inside = (row >= 0) & (row < rows) & (pixel_row - row * self.stride < self.size)
-                inside &= (col >= 0) & (col < cols) & (pixel_col - col * self.stride < self.size)
+                row, col = last_row - up, last_col - back
+                inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
+                if self.size != self.stride:
+                    inside &= pixel_row - row * self.stride < self.size
+                    inside &= pixel_col - col * self.stride < self.size
                 index = np.flatnonzero(inside)
                 found.append((index, row[index], col[index]))
+        if len(found) == 1:
+            return found[0]
         index, row, col = (np.concatenate(part) for part in zip(*found, strict=True))
         order = np.lexsort((col, row, index))
         return index[order], row[order], col[order]

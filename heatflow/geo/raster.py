@@ -4,6 +4,7 @@ A pixel without data is NaN from the moment it is read. What counts as without d
 value, its mask or alpha band, NaN, infinity, or an explicit override; never from a value that merely looks empty.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from heatflow.geo.grid import Grid
 
 MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32
 STRIP_PIXELS = 16_000_000  # source pixels that a strip of the warp holds at a time: 64 MB of float32
+# GDAL decodes blocks on one core and caches them in a twentieth of the machine's memory unless told otherwise.
+os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
+os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
 COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "blocksize": 256, "bigtiff": "IF_SAFER"}
 
 

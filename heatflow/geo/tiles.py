@@ -36,9 +36,17 @@ def class_names(edges: list[float]) -> list[str]:
     >>> class_names([25, 50, 200])
     ['0: <=25', '1: 25-50', '2: 50-200', '3: >200']
     """
+    return [f"{k}: {text}" for k, text in enumerate(class_ranges(edges))]
+
+
+def class_ranges(edges: list[float]) -> list[str]:
+    """Range of residuals of each class, mW/m2.
+
+    >>> class_ranges([25, 50, 200])
+    ['<=25', '25-50', '50-200', '>200']
+    """
     text = [f"{e:g}" for e in edges]
-    middle = [f"{a}-{b}" for a, b in pairwise(text)]
-    return [f"{k}: {name}" for k, name in enumerate([f"<={text[0]}", *middle, f">{text[-1]}"])]
+    return [f"<={text[0]}", *(f"{a}-{b}" for a, b in pairwise(text)), f">{text[-1]}"]
 
 
 def label_tiles(
@@ -69,13 +77,17 @@ def label_tiles(
         Index of the wells that lie in no tile: in the margin past the last whole tile or in a gap between tiles.
     """
     index, row, col = tiles.tiles_of(pixel_row, pixel_column)
-    pairs = pd.DataFrame({"row": row, "col": col, "residual": np.asarray(residual, dtype=np.float64)[index]})
-    groups = pairs.groupby(["row", "col"])["residual"]
-    table = pd.DataFrame({"n_wells": groups.size(), "residual": STATISTICS[statistic](groups)}).reset_index()
-    table = table[table["n_wells"] >= min_wells].reset_index(drop=True)
-    table.insert(0, "tile", table["row"] * tiles.shape[1] + table["col"])
+    columns = tiles.shape[1]
+    groups = pd.Series(np.asarray(residual, dtype=np.float64)[index]).groupby(row * columns + col)
+    table = pd.DataFrame({"n_wells": groups.size(), "residual": STATISTICS[statistic](groups)})
+    table = table[table["n_wells"] >= min_wells]
+    table = table.rename_axis("tile").reset_index()
+    table.insert(1, "row", table["tile"] // columns)
+    table.insert(2, "col", table["tile"] % columns)
     table["label"] = classify(table["residual"].to_numpy(), edges)
-    return table, np.setdiff1d(np.arange(len(np.asarray(pixel_row))), index)
+    unplaced = np.ones(len(np.asarray(pixel_row)), dtype=bool)
+    unplaced[index] = False
+    return table, np.flatnonzero(unplaced)
 
 
 def cut_tiles(
@@ -90,7 +102,7 @@ def cut_tiles(
     Parameters
     ----------
     dataset : the terrain, float32 with NaN for nodata
-    table : with ``row`` and ``col``, sorted by row
+    table : with ``row`` and ``col``, sorted by both
     path : of the .npy file to write: float32, shape (n, size, size), metres, NaN where there is no data
 
     Returns
@@ -99,33 +111,32 @@ def cut_tiles(
     and ``constant`` (share of pixels that hold the tile's commonest value), both over the valid ones, NaN without any.
     """
     size, stride = tiles.size, tiles.stride
-    packed = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(len(table), size, size))
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
     described = []
-    rows = table["row"].to_numpy()
-    for row in np.unique(rows).tolist():
-        group = table[["col"]].reset_index(drop=True)[rows == row]
-        left = int(group["col"].min()) * stride
-        right = int(group["col"].max()) * stride + size
-        strip = dataset.read(1, window=Window(left, row * stride, right - left, size))
-        for position, col in zip(group.index, group["col"], strict=True):
-            tile = strip[:, col * stride - left : col * stride - left + size]
-            packed[position] = tile
-            described.append((position, *_describe(tile)))
-            on_tile()
-    packed.flush()
-    return (
-        pd.DataFrame(described, columns=["position", "valid", "relief", "constant"]).set_index("position").sort_index()
-    )
+    with open(path, "wb") as packed:  # in order, so that memory holds one row of tiles, whatever the number of them
+        np.lib.format.write_array_header_1_0(packed, {**header, "shape": (len(table), size, size)})
+        rows, cols = table["row"].to_numpy(), table["col"].to_numpy()
+        for row in np.unique(rows).tolist():
+            here = cols[rows == row].tolist()
+            left, right = here[0] * stride, here[-1] * stride + size
+            strip = dataset.read(1, window=Window(left, row * stride, right - left, size))
+            for col in here:
+                tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + size], dtype="<f4")
+                packed.write(tile.data)
+                described.append(_describe(tile))
+                on_tile()
+    return pd.DataFrame(described, columns=["valid", "relief", "constant"])
 
 
 def _describe(tile):
-    values = tile[np.isfinite(tile)]
-    if not values.size:
+    values = np.sort(tile, axis=None)  # NaN comes last
+    n = values.searchsorted(np.nan)
+    if not n:
         return 0.0, np.nan, np.nan
-    values.sort()
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    commonest = np.diff(np.r_[starts, values.size]).max()
-    return values.size / tile.size, float(values[-1] - values[0]), commonest / values.size
+    values = values[:n]
+    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
+    commonest = np.diff(starts, prepend=0, append=n).max()
+    return n / tile.size, float(values[-1] - values[0]), commonest / n
 
 
 def low_data(

@@ -1,5 +1,6 @@
 """Wells: reading any table of them, placing them on the working grid, keeping account of those that cannot be used."""
 
+import gzip
 import re
 import warnings
 from pathlib import Path
@@ -172,7 +173,7 @@ def _read_text(path, x, y, crs):
 
 def _separator(path):
     """The commonest of comma, semicolon and tab in the header line."""
-    opener = __import__("gzip").open if path.lower().endswith(".gz") else open
+    opener = gzip.open if path.lower().endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig") as file:
         header = file.readline(1_000_000)
     return max(",;\t", key=header.count)

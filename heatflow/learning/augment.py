@@ -14,9 +14,7 @@ class RandomFlips(v2.Transform):
     """Flip each tile of a batch left to right and top to bottom, each with probability one half."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        n = len(flat_inputs[0])
-        device = flat_inputs[0].device
-        return {"flips": (torch.rand(n, 2) < 0.5).to(device)}
+        return {"flips": _draw_flips(flat_inputs[0])}
 
     def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
         """(n, channels, height, width) -> the same shape."""
@@ -26,25 +24,40 @@ class RandomFlips(v2.Transform):
 
 
 class RandomTurns(v2.Transform):
-    """Turn each tile of a batch counter-clockwise by an angle from 0 to `degrees`.
+    """Turn each tile of a batch counter-clockwise by an angle from 0 to `degrees`, flipped before if `flip` says so.
 
-    What a corner needs from outside the tile is reflected at its edge: terrain rather than an invented constant.
+    Flips and turn are one affine map and the whole batch is sampled once. What a corner needs from outside the tile is
+    reflected at its edge: terrain rather than an invented constant.
     """
 
-    def __init__(self, degrees: float):
+    def __init__(self, degrees: float, flip: bool = False):
         super().__init__()
-        self.degrees = degrees
+        self.degrees, self.flip = degrees, flip
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        return {"angle": torch.rand(len(flat_inputs[0])).to(flat_inputs[0].device) * self.degrees}
+        tiles = flat_inputs[0]
+        none = torch.zeros(len(tiles), 2, dtype=torch.bool, device=tiles.device)
+        flips = _draw_flips(tiles) if self.flip else none
+        return {"flips": flips, "angle": torch.rand(len(tiles)).to(tiles.device) * self.degrees}
 
     def transform(self, inpt: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
         """(n, channels, size, size) -> the same shape."""
-        angle = torch.deg2rad(params["angle"]).to(inpt.dtype)
-        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
-        grid = functional.affine_grid(matrix, list(inpt.shape), align_corners=False)
+        size = inpt.shape[-1]
+        angle = torch.deg2rad(params["angle"]).to(inpt.dtype)[:, None]
+        # Places in the result, from -1 to 1 across the tile, lead to places in the tile that it is sampled at: back
+        # through the turn, then through the flips. (functional.affine_grid does the same by a slow matrix product.)
+        centre = (torch.arange(size, device=inpt.device, dtype=inpt.dtype) * 2 + 1) / size - 1
+        cos, sin = angle.cos() * centre, angle.sin() * centre
+        flips = 1 - 2 * params["flips"].to(inpt.dtype)[:, :, None, None]
+        grid = inpt.new_empty(len(inpt), size, size, 2)
+        torch.mul(cos[:, None, :] - sin[:, :, None], flips[:, 0], out=grid[..., 0])
+        torch.mul(sin[:, None, :] + cos[:, :, None], flips[:, 1], out=grid[..., 1])
         return functional.grid_sample(inpt, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _draw_flips(tiles):
+    """Whether to flip each tile across and down, bool (n, 2). Drawn on the CPU, so that every device draws the same."""
+    return (torch.rand(len(tiles), 2) < 0.5).to(tiles.device)
 
 
 class AddNoise(v2.Transform):
@@ -68,10 +81,10 @@ def pipeline(*, flip: bool, rotation: float, noise: float) -> v2.Transform:
     noise : standard deviation of Gaussian noise, normalised units; 0: none
     """
     steps: list[v2.Transform] = []
-    if flip:
-        steps.append(RandomFlips())
     if rotation:
-        steps.append(RandomTurns(rotation))
+        steps.append(RandomTurns(rotation, flip))
+    elif flip:
+        steps.append(RandomFlips())
     if noise:
         steps.append(AddNoise(noise))
     return v2.Compose(steps or [v2.Identity()])

@@ -6,7 +6,7 @@ import numpy as np
 
 from heatflow.errors import InputError
 
-SAMPLE = 2_000_000  # pixels that quantiles are taken from
+SAMPLE = 2000  # pixels of each tile that quantiles are taken from
 
 
 def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
@@ -37,7 +37,8 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
         delta, total = values.mean() - mean, count + values.size  # Chan, Golub and LeVeque (1983), pairwise update
         spread += values.var() * values.size + delta**2 * count * values.size / total
         mean, count = mean + delta * values.size / total, total
-        kept.append(values)
+        if method == "robust":
+            kept.append(values[:: max(1, values.size // SAMPLE)].astype(np.float32))
     if not count:
         raise InputError("normalize: the training tiles of a fold hold no data at all; check filter.min_valid")
     match method:
@@ -46,9 +47,7 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
         case "standard":
             offset, scale = mean, np.sqrt(spread / count)
         case "robust":
-            values = np.concatenate(kept)
-            values = values[:: max(1, values.size // SAMPLE)]
-            q1, offset, q3 = np.quantile(values, [0.25, 0.5, 0.75])
+            q1, offset, q3 = np.quantile(np.concatenate(kept), [0.25, 0.5, 0.75])
             scale = q3 - q1
         case _:
             offset, scale = 0.0, 1.0

@@ -12,9 +12,9 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from heatflow.errors import InputError
+from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 STUCK_MARGIN = 0.02  # nats: a loss no lower than ln(K) minus this has learnt nothing
 DEAD_SPREAD = 1e-6  # a class whose scores differ by less than this between tiles is dead
 
@@ -30,32 +30,20 @@ class Recipe:
     momentum: float
     weight_decay: float
     schedule: str
-    dtype: str
     seed: int
 
 
 @dataclass(frozen=True)
 class Part:
-    """Tiles of one role: `tiles` float32 (n, 1, size, size), normalised; `labels` int64 (n,)."""
+    """Tiles of one role, all of them on the device: `tiles` (n, 1, size, size), normalised; `labels` int64 (n,)."""
 
     tiles: torch.Tensor
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, tiles: np.ndarray, labels: np.ndarray, device: torch.device, dtype: str) -> "Part":
-        pixels = torch.from_numpy(tiles)[:, None].to(device, DTYPES[dtype])
-        return cls(pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels).to(device))
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of `train.device`; auto takes a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"train.device: {name!r} asked for, and this machine has no usable CUDA GPU; use auto or cpu")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise InputError("train.device: 'mps' asked for, and this machine has none; use auto or cpu")
-    return torch.device(name)
+    def of(cls, tiles: np.ndarray, labels: np.ndarray, engine: Engine) -> "Part":
+        pixels = torch.from_numpy(tiles)[:, None].to(engine.device, engine.dtype)
+        return cls(pixels, torch.from_numpy(labels).to(engine.device))
 
 
 @contextmanager
@@ -78,26 +66,36 @@ def train_network(
     validation: Part,
     recipe: Recipe,
     augment: v2.Transform,
+    engine: Engine,
     on_epoch: Callable[[dict], None] = lambda row: None,
 ) -> list[dict]:
     """Train `network` in place and return its history, a row for each epoch.
 
     Nothing is chosen by the validation part here: it is measured after each epoch, and the weights of the last epoch
     are kept.
+
+    Raises
+    ------
+    InputError
+        The loss is no longer finite.
     """
     labels = training.labels
     classes = network.classes
     shares = (torch.bincount(labels, minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
-    network.to(training.tiles.device, training.tiles.dtype)
-    network.to(memory_format=torch.channels_last)
-    network.start_from(shares.to(training.tiles))
+    engine.place(network)
+    network.start_from(shares.to(engine.dtype))
     steps = math.ceil(len(labels) / recipe.batch_size)
-    optimizer = _optimizer(network, recipe)
-    schedule = _schedule(optimizer, recipe, steps)
+    optimizer = make_optimizer(network, recipe)
+    schedule = make_schedule(optimizer, recipe, steps)
     history = []
     for epoch in range(1, recipe.epochs + 1):
-        train_loss, train_accuracy = train_one_epoch(network, training, recipe, augment, optimizer, schedule)
-        loss, accuracy = evaluate(network, validation, recipe.batch_size)
+        train_loss, train_accuracy = train_one_epoch(network, training, recipe, augment, engine, optimizer, schedule)
+        if not math.isfinite(train_loss):
+            raise InputError(
+                f"train.lr: in epoch {epoch} the loss is no longer a finite number; "
+                f"decrease the learning rate ({recipe.lr:g})"
+            )
+        loss, accuracy = evaluate(network, validation, recipe.batch_size, engine)
         row = {
             "epoch": epoch, "train_loss": train_loss, "validation_loss": loss, "train_accuracy": train_accuracy,
             "validation_accuracy": accuracy,
@@ -107,37 +105,55 @@ def train_network(
     return history
 
 
-def train_one_epoch(network, part, recipe, augment, optimizer, schedule) -> tuple[float, float]:
+def train_one_epoch(network, part, recipe, augment, engine, optimizer, schedule) -> tuple[float, float]:
     """One pass over the tiles in random order, augmented anew; mean loss and accuracy while learning."""
     network.train()
-    loss_sum, right = 0.0, 0
-    order = torch.randperm(len(part.labels)).to(part.labels.device)
-    # Batches of like size: a last one of a tile or two would give batch normalisation statistics of next to nothing.
-    for chosen in torch.tensor_split(order, math.ceil(len(order) / recipe.batch_size)):
+    device = part.labels.device
+    loss_sum, right = (torch.zeros((), dtype=torch.float64, device=device) for _ in range(2))
+    order = batches(len(part.labels), recipe.batch_size).to(device)
+    for chosen in order:
         tiles, labels = part.tiles[chosen], part.labels[chosen]
-        scores = network(augment(tiles).contiguous(memory_format=torch.channels_last))
+        scores = engine.forward(network, augment(tiles).contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(scores, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        loss_sum += loss.item() * len(labels)
-        right += int((scores.argmax(dim=1) == labels).sum())
-    return loss_sum / len(order), right / len(order)
+        # summed where they are: fetching a number from a GPU would stop it at every step
+        loss_sum += loss.detach()
+        right += (scores.detach().argmax(dim=1) == labels).sum()
+    return loss_sum.item() / len(order), right.item() / order.numel()
 
 
-def evaluate(network: nn.Module, part: Part, batch_size: int) -> tuple[float, float]:
+def batches(n: int, batch_size: int) -> torch.Tensor:
+    """Random order of n tiles in batches of one size, int64 (steps, batch).
+
+    The last batch is filled up with the tiles that came first. A last batch of a tile or two would give batch
+    normalisation statistics of next to nothing, and a second size would be compiled a second time.
+
+    >>> [sorted(batch) for batch in batches(4, 9).tolist()]
+    [[0, 1, 2, 3]]
+    >>> batches(5, 2).shape, len(batches(5, 2).unique())
+    (torch.Size([3, 2]), 5)
+    """
+    size = min(n, batch_size)
+    order, steps = torch.randperm(n), math.ceil(n / size)
+    return torch.cat([order, order[: steps * size - n]]).view(steps, size)
+
+
+def evaluate(network: nn.Module, part: Part, batch_size: int, engine: Engine) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy in evaluation mode."""
-    scores = predict(network, part.tiles, batch_size)
+    scores = predict(network, part.tiles, batch_size, engine)
     loss = functional.cross_entropy(scores, part.labels)
     return loss.item(), (scores.argmax(dim=1) == part.labels).double().mean().item()
 
 
 @torch.no_grad()
-def predict(network: nn.Module, tiles: torch.Tensor, batch_size: int) -> torch.Tensor:
+def predict(network: nn.Module, tiles: torch.Tensor, batch_size: int, engine: Engine) -> torch.Tensor:
     """Class scores (n, classes) of tiles (n, 1, size, size), in evaluation mode."""
     network.eval()
-    return torch.cat([network(batch) for batch in tiles.split(batch_size)])
+    batches = (batch.contiguous(memory_format=torch.channels_last) for batch in tiles.split(batch_size))
+    return torch.cat([engine.forward(network, batch) for batch in batches])
 
 
 def stuck_at_chance(history: list[dict], classes: int) -> bool:
@@ -151,7 +167,7 @@ def dead_classes(scores: torch.Tensor) -> list[int]:
     return torch.nonzero(spread <= DEAD_SPREAD).flatten().tolist()
 
 
-def _optimizer(network, recipe):
+def make_optimizer(network, recipe):
     parameters = network.parameters()
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
@@ -160,7 +176,7 @@ def _optimizer(network, recipe):
     return torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
 
 
-def _schedule(optimizer, recipe, steps):
+def make_schedule(optimizer, recipe, steps):
     total = recipe.epochs * steps
     match recipe.schedule:
         case "one_cycle" if total > 1:

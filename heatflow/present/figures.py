@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from PIL import Image
 
 from heatflow.files import replacing
 
 SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
-DPI = 110
+DPI = 100
 
 
 def hillshade(elevation: np.ndarray, resolution: float, azimuth: float = 315, altitude: float = 40) -> np.ndarray:
@@ -33,9 +35,14 @@ def hillshade(elevation: np.ndarray, resolution: float, azimuth: float = 315, al
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a PNG whose bytes depend on the picture alone."""
-    FigureCanvasAgg(figure)
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    # 256 colours: a hillshade in true colour takes megabytes, and git keeps every version of a picture
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
     with replacing(path) as beside:
-        figure.savefig(beside, dpi=DPI, format="png", metadata={"Software": None})
+        picture.save(beside, optimize=True)
 
 
 def _nice_length(extent):
@@ -76,15 +83,19 @@ def confusion_figure(matrix: np.ndarray, names: list[str], title: str) -> Figure
     return figure
 
 
-def curves_figure(histories: list[list[dict]], classes: int) -> Figure:
-    """Learning curves of every fold: loss and accuracy, training (thin) and validation (thick)."""
+def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
+    """Learning curves: loss and accuracy while training and on the validation part, each fold thin, their mean thick.
+
+    Parameters
+    ----------
+    history : ``fold``, ``epoch``, ``train_loss``, ``validation_loss``, ``train_accuracy``, ``validation_accuracy``
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share of tiles"), strict=True):
         for kind, colour, label in (("train", "#0072B2", "training"), ("validation", "#D55E00", "validation")):
-            curves = np.array([[row[f"{kind}_{name}"] for row in history] for history in histories])
-            epochs = np.arange(1, curves.shape[1] + 1)
-            axes.plot(epochs, curves.T, color=colour, lw=0.6, alpha=0.6)
-            axes.plot(epochs, curves.mean(axis=0), color=colour, lw=2.2, label=f"{label}, mean of folds")
+            curves = history.pivot(index="epoch", columns="fold", values=f"{kind}_{name}")
+            axes.plot(curves.index, curves, color=colour, lw=0.6, alpha=0.6)
+            axes.plot(curves.index, curves.mean(axis=1), color=colour, lw=2.2, label=f"{label}, mean of folds")
         if name == "loss":
             axes.set_ylim(top=min(axes.get_ylim()[1], 2 * np.log(classes)))  # spikes of a fold would hide the rest
             axes.axhline(np.log(classes), color="black", ls=":", lw=1, label=f"ln({classes}), a uniform guess")

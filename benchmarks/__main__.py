@@ -1,0 +1,53 @@
+"""Run every benchmark, print the table and keep it: python -m benchmarks [--quick]."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import geography, pipeline, training
+from benchmarks.measure import ceilings, machine
+from heatflow.errors import InputError
+from heatflow.files import replacing
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round of each and a small raster; nothing is kept")
+    quick = parser.parse_args().quick
+    rounds = 1 if quick else 7
+
+    def terrain_and_wells():
+        large = geography.large_raster(3800, 3500) if quick else geography.large_raster()
+        return geography.compare_tiling(rounds) + geography.compare_well_join(rounds) + large
+
+    sections = {
+        "Ceilings of the machine": lambda: ceilings(rounds),
+        "Terrain and wells": terrain_and_wells,
+        "When nothing has to be done": lambda: pipeline.start_up(rounds),
+        "Training, augmentation included": lambda: training.compare(rounds),
+        "Inference": lambda: training.compare_inference(rounds),
+    }
+    lines = ["# Results of `make bench`", "", f"Medians of {rounds} rounds in which all candidates run in turn.", ""]
+    lines += [f"- {what}: {value}" for what, value in machine().items()]
+    print("\n".join(lines), flush=True)
+    for title, measure in sections.items():
+        rows = measure()
+        width = max(len(what) for what, _ in rows)
+        part = ["", f"## {title}", "", f"| {'':{width}} | measured |", f"| {'-' * width} | -------- |"]
+        part += [f"| {what:{width}} | {value} |" for what, value in rows]
+        print("\n".join(part), flush=True)
+        lines += part
+    if not quick:
+        with replacing(RESULTS) as beside:
+            beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,162 @@
+"""Cutting tiles, placing wells and taking a raster too large for memory through the first stages."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+import yaml
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+from benchmarks.measure import side_by_side, times
+from heatflow.geo.grid import Grid, TileGrid
+from heatflow.geo.raster import write_cog
+from heatflow.geo.tiles import cut_tiles, footprints
+
+UTM = CRS.from_epsg(32611)
+SIZE = 200
+PEAK = "print(open('/proc/self/status').read())"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def terrain_strips(width: int, height: int, rows: int = 512):
+    """Hills with the roughness of a real elevation model, in centimetres, so that it compresses as one does."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (rows, 4096)).cumsum(axis=1)
+    noise -= np.linspace(0, 1, 4096) * noise[:, -1:]  # ends where it starts
+    hills = np.tile(noise.astype(np.float32), -(-width // 4096))[:, :width]
+    for top in range(0, height, rows):
+        n = min(rows, height - top)
+        yield top, (np.round(hills[:n] * 100) / 100 + np.float32(800 * np.sin(top / 9000))).astype(np.float32)
+
+
+def compare_tiling(rounds: int) -> list[tuple[str, str]]:
+    """Rows of the table of results."""
+    edge = 8000
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        path = Path(folder) / "terrain.tif"
+        grid = Grid(500_000, 4_400_000, 200, edge, edge, UTM)
+        write_cog(path, grid, terrain_strips(edge, edge))
+        tiles = TileGrid(grid, SIZE, SIZE)
+        row, col = (v.ravel() for v in np.indices(tiles.shape))
+        table = pd.DataFrame({"row": row, "col": col})
+
+        def own():
+            with rasterio.open(path) as terrain:
+                cut_tiles(terrain, tiles, table, Path(folder) / "own.npy")
+
+        def naive():
+            packed = np.empty((len(table), SIZE, SIZE), np.float32)
+            for k in range(len(table)):
+                with rasterio.open(path) as terrain:
+                    packed[k] = terrain.read(1, window=Window(col[k] * SIZE, row[k] * SIZE, SIZE, SIZE))
+            np.save(Path(folder) / "naive.npy", packed)
+
+        def whole():
+            with rasterio.open(path) as terrain:
+                array = terrain.read(1)
+            packed = np.empty((len(table), SIZE, SIZE), np.float32)
+            for k in range(len(table)):
+                packed[k] = array[row[k] * SIZE : (row[k] + 1) * SIZE, col[k] * SIZE : (col[k] + 1) * SIZE]
+            np.save(Path(folder) / "whole.npy", packed)
+
+        seconds = side_by_side({"own": own, "naive": naive, "whole": whole}, rounds)
+        size = path.stat().st_size / (4 * edge * edge)
+    return [
+        (f"tiling from a GeoTIFF deflated to {size:.0%}", f"{len(table) / seconds['own']:.0f} tiles/s"),
+        ("- times opening the raster for every tile", times(seconds["naive"], seconds["own"])),
+        ("- times reading it whole (and not looking for low-data tiles)", times(seconds["whole"], seconds["own"])),
+    ]
+
+
+def compare_well_join(rounds: int) -> list[tuple[str, str]]:
+    """Wells to tiles by floor division against geopandas.sjoin; a tenth of the wells lie on edges of tiles."""
+    grid = Grid(500_000, 4_400_000, 200, 28 * SIZE, 26 * SIZE, UTM)
+    tiles = TileGrid(grid, SIZE, SIZE)
+    rng = np.random.default_rng(0)
+    n, cell = 100_000, SIZE * 200
+    x, y = rng.uniform(500_000, 500_000 + 28 * cell, n), rng.uniform(4_400_000 - 26 * cell, 4_400_000, n)
+    x[: n // 10] = 500_000 + rng.integers(0, 28, n // 10) * cell
+    row, col = (v.ravel() for v in np.indices(tiles.shape))
+    table = pd.DataFrame({"row": row, "col": col})
+    cells = geopandas.GeoDataFrame(table, geometry=footprints(tiles, table))
+    points = geopandas.points_from_xy(x, y, crs=UTM)
+    counted = {}
+
+    def own(xy):
+        index, _, _ = tiles.tiles_of(*grid.pixel(*xy))
+        counted["own"] = len(index)
+
+    def spatial(predicate, wells):
+        joined = geopandas.sjoin(geopandas.GeoDataFrame(geometry=wells), cells, predicate=predicate)
+        counted[predicate] = len(joined)
+
+    seconds = side_by_side(
+        {
+            "own": lambda: own((x, y)),
+            "intersects": lambda: spatial("intersects", geopandas.points_from_xy(x, y, crs=UTM)),
+            "within": lambda: spatial("within", geopandas.points_from_xy(x, y, crs=UTM)),
+            "own, points": lambda: own(shapely.get_coordinates(points).T),
+            "intersects, points": lambda: spatial("intersects", points),
+        },
+        rounds,
+    )
+    return [
+        (f"well join, {n} wells, a tenth on edges of tiles: wells counted", str(counted["own"])),
+        *(
+            (f"- times geopandas.sjoin {p!r}, which counts {counted[p]}", times(seconds[p], seconds["own"]))
+            for p in ("intersects", "within")
+        ),
+        ("- the same where points are at hand", times(seconds["intersects, points"], seconds["own, points"])),
+    ]
+
+
+def large_raster(width: int = 38_000, height: int = 35_000) -> list[tuple[str, str]]:
+    """The terrain, wells and tile stages on a raster of 30 m pixels larger than memory should have to hold."""
+    rows = []
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name).resolve()
+        (folder / "data").mkdir()
+        profile = {
+            "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "crs": UTM,
+            "transform": Grid(200_000, 4_900_000, 30, width, height, UTM).transform, "nodata": -9999, "tiled": True,
+            "compress": "ZSTD", "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS",
+        }  # fmt: skip
+        with rasterio.open(folder / "dem.tif", "w", **profile) as out:
+            for top, strip in terrain_strips(width, height):
+                out.write(strip, 1, window=Window(0, top, width, len(strip)))
+        rng = np.random.default_rng(0)
+        n = 20_000
+        x, y = 200_000 + rng.uniform(0, width * 30, n), 4_900_000 - rng.uniform(0, height * 30, n)
+        pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, n)}).to_csv(folder / "wells.csv", index=False)
+        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params["data"] = {"elevation": str(folder / "dem.tif"), "wells": str(folder / "wells.csv")}
+        params["terrain"]["resolution"] = 30
+        params["wells"] |= {"x": "x", "y": "y", "crs": "EPSG:32611"}
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        for stage in ("terrain", "wells", "tile"):
+            start = time.perf_counter()
+            # The high-water mark of the process itself: what wait4 gives counts this one's memory too.
+            code = f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__'); " + PEAK
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            peak = int(re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)[0])
+            what = f"{width} x {height} pixels ({width * height * 4 / 1e9:.1f} GB), {stage} stage"
+            rows.append((f"{what}: peak memory", f"{peak / 1e6:.2f} GB"))
+            rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))
+    return rows

@@ -1,0 +1,147 @@
+"""A training step of this project against a loop as the report describes it and against a plain PyTorch loop."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms import v2
+
+from benchmarks.measure import apart, matrix_product, product_rate, side_by_side, times
+from heatflow.learning.augment import pipeline
+from heatflow.learning.engine import Engine, keep_freed_memory
+from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.training import (
+    Part,
+    Recipe,
+    make_optimizer,
+    make_schedule,
+    predict,
+    reproducible,
+    train_one_epoch,
+)
+
+TILES, SIZE, BATCH = 40, 200, 20
+REPORT = [96, 256, 384]
+DEFAULT = [48, 128, 192]
+RECIPE = Recipe(1, BATCH, 0.01, "adamw", 0.0, 0.05, "constant", 0)
+
+
+def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
+    """The network in modules of the library alone; without batch normalisation as the report has it."""
+    network = NetworkInNetwork(4, channels, 0.2, batch_norm, head_relu=not batch_norm)
+    body = [nn.Dropout(m.p) if isinstance(m, nn.Dropout) else m for m in network.body]
+    return nn.Sequential(*body, network.head, network.pool)
+
+
+def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optimizer: type):
+    """A function that trains one epoch: DataLoader, library transforms, convert, forward, backward, step."""
+    data = TensorDataset(torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,)))
+    network = plain_network(channels, batch_norm=batch_norm).to(dtype)
+    steps = optimizer(network.parameters(), lr=0.01)
+    augment = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), v2.RandomRotation((0, 90))])
+
+    def epoch():
+        network.train()
+        for tiles, labels in DataLoader(data, BATCH, shuffle=True):
+            loss = functional.cross_entropy(network(augment(tiles).to(dtype)), labels)
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            loss.item()
+
+    return epoch
+
+
+def own_epoch(engine: Engine, channels: list[int]):
+    """A function that trains one epoch as the train stage does."""
+    keep_freed_memory()
+    rng = np.random.default_rng(0)
+    tiles = rng.standard_normal((TILES, SIZE, SIZE), dtype=np.float32)
+    part = Part.of(tiles, rng.integers(0, 4, TILES), engine)
+    network = engine.place(NetworkInNetwork(4, channels, 0.2, True, False))
+    optimizer = make_optimizer(network, RECIPE)
+    schedule = make_schedule(optimizer, RECIPE, 2)
+    augment = pipeline(flip=True, rotation=90, noise=0)
+
+    def epoch():
+        with reproducible(0):
+            train_one_epoch(network, part, RECIPE, augment, engine, optimizer, schedule)
+
+    return epoch
+
+
+def gflop_per_tile(channels: list[int]) -> float:
+    """Forward and backward."""
+    network = NetworkInNetwork(4, channels, 0.0, True, False)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, SIZE, SIZE)).sum().backward()
+    return counter.get_total_flops() / 1e9
+
+
+def compare(rounds: int) -> list[tuple[str, str]]:
+    """Rows of the table of results."""
+    engine = Engine.choose("cpu")
+    rows = []
+    for name, channels in (("report's width", REPORT), ("default width", DEFAULT)):
+        seconds = apart(
+            {
+                "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
+                "plain": (plain_epoch, torch.float32, channels, True, torch.optim.AdamW),
+                "float32": (own_epoch, Engine(torch.device("cpu"), "float32"), channels),
+                "own": (own_epoch, engine, channels),
+                "bfloat16": (matrix_product, torch.bfloat16),
+                "float32 product": (matrix_product, torch.float32),
+            },
+            rounds,
+        )
+        own = seconds["own"]
+        ceiling = product_rate(seconds["bfloat16" if engine.precision == "bfloat16" else "float32 product"])
+        rate = gflop_per_tile(channels) * TILES / own
+        what = engine.precision
+        rows += [
+            (f"training step, {name} {'/'.join(map(str, channels))}, {what}", f"{own / TILES * 1e3:.1f} ms a tile"),
+            ("- times the report's loop (float64, transforms by batch, DataLoader)", times(seconds["report"], own)),
+            ("- times a plain float32 loop (batch norm, AdamW, DataLoader)", times(seconds["plain"], own)),
+            ("- times this project's own float32", times(seconds["float32"], own)),
+            (f"- of the {what} matrix product, {ceiling:.0f} GFLOP/s in these rounds", f"{rate / ceiling:.0%}"),
+        ]
+    return rows
+
+
+def compare_inference(rounds: int) -> list[tuple[str, str]]:
+    """Batched prediction and saliency against one tile at a time."""
+    from captum.attr import Saliency
+
+    from heatflow.analysis.saliency import attribute
+
+    engine = Engine(torch.device("cpu"), "float32")
+    network = engine.place(NetworkInNetwork(4, DEFAULT, 0.2, True, False)).eval()
+    plain = NetworkInNetwork(4, DEFAULT, 0.2, True, False).eval()
+    tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
+
+    def one_by_one():
+        method = Saliency(plain)
+        for tile, k in zip(tiles, target, strict=True):
+            method.attribute(tile[None].requires_grad_(), target=int(k), abs=False)
+
+    @torch.no_grad()
+    def predict_one_by_one():
+        for tile in tiles:
+            plain(tile[None])
+
+    seconds = side_by_side(
+        {
+            "saliency": lambda: attribute(network, tiles, target, "gradient", BATCH),
+            "saliency one by one": one_by_one,
+            "predict": lambda: predict(network, tiles, BATCH, engine),
+            "predict one by one": predict_one_by_one,
+        },
+        rounds,
+    )
+    rows = []
+    for what in ("saliency", "predict"):
+        rows.append((f"{what}, float32, batches of {BATCH}", f"{seconds[what] / TILES * 1e3:.1f} ms a tile"))
+        rows.append(("- times one tile at a time", times(seconds[what + " one by one"], seconds[what])))
+    return rows

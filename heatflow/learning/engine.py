@@ -1,0 +1,155 @@
+"""How a machine computes: on which device, in which precision, compiled or not."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import nn
+
+from heatflow.errors import InputError
+
+COMPILE_PAYS = 1_000_000  # tiles through the network on a GPU; for fewer, compiling takes longer than it saves
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how networks run.
+
+    `precision`: "float32"; "bfloat16" (weights in float32, products in bfloat16 where PyTorch's autocast holds that to
+    be safe) or "float64". `compiled`: through torch.compile.
+    """
+
+    device: torch.device
+    precision: str = "float32"
+    compiled: bool = False
+
+    @classmethod
+    def choose(
+        cls,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: str | bool = "auto",
+        passes: int = 0,
+        on_fallback: Callable[[str], None] = lambda reason: None,
+    ) -> "Engine":
+        """The engine that params ask for; each "auto" takes the fastest that this machine has.
+
+        Parameters
+        ----------
+        device : "auto", "cpu", "cuda", "cuda:<n>" or "mps"
+        precision : "auto", "float32", "bfloat16" or "float64"; auto takes bfloat16 where the processor has it
+        compile : "auto", True or False; auto compiles on a GPU, if `passes` is enough to pay for it. On a CPU compiled
+            networks are no faster than PyTorch's own convolutions (benchmarks/README.md).
+        passes : tiles that will go through the network in training
+        on_fallback : told why, where a compiler was to be used and does not work
+
+        Raises
+        ------
+        InputError
+            The device is not there, or cannot compute in this precision.
+        """
+        place = _device(device)
+        if precision == "auto":
+            precision = "bfloat16" if has_bfloat16(place) else "float32"
+        if place.type == "mps" and precision == "float64":
+            raise InputError("train.precision: float64 is more than mps can do; use float32, or train.device=cpu")
+        wanted = place.type == "cuda" and passes >= COMPILE_PAYS if compile == "auto" else bool(compile)
+        if wanted and (reason := compiler_fault(place.type)):
+            on_fallback(reason)
+            wanted = False
+        if place.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its sums depend on what else is running
+        return cls(place, precision, wanted)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights, tiles and losses."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager:
+        """Context in which networks run."""
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network on the device, in the dtype, its weights in the order of memory that convolutions are fast in."""
+        network.to(self.device, self.dtype)
+        return network.to(memory_format=torch.channels_last)
+
+    def forward(self, network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
+        """Scores (n, classes) in `dtype` of tiles (n, 1, size, size)."""
+        run = _compiled(self.device.type) if self.compiled and torch.is_grad_enabled() else _run
+        with self.autocast():
+            scores = run(network, tiles)
+        return scores.to(self.dtype)
+
+    def __str__(self) -> str:
+        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        return f"{where}{threads}, {self.precision}{', compiled' if self.compiled else ''}"
+
+
+def _device(name):
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"train.device: {name!r} asked for, and this machine has no usable CUDA GPU; use auto or cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise InputError("train.device: 'mps' asked for, and this machine has none; use auto or cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"train.device: {name!r} asked for, and this machine has {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+@cache
+def compiler_fault(device: str) -> str | None:
+    """Why torch.compile does not work here, or None where it does, found out by compiling a line."""
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
+    except Exception as error:  # whatever a missing or broken compiler makes of it
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return None
+
+
+def _run(network, tiles):
+    return network(tiles)
+
+
+@cache
+def _compiled(device):
+    # A function of the network, not a wrapper around one, so that the networks of all folds share the compiled code.
+    return torch.compile(_run, dynamic=False, mode="reduce-overhead" if device == "cuda" else None)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed for the next step of training, rather than give it back to the kernel.
+
+    Every activation is a buffer of many megabytes. glibc maps and unmaps such buffers one by one, and the kernel clears
+    every page anew: 8 % of a training step (benchmarks/README.md). Does nothing where the C library is another.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
