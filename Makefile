@@ -1,13 +1,14 @@
 # make run    everything on a fresh machine: environment, pipeline, summary
 # make test   the tests
 # make lint   style and types
+# make fetch  public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
 # make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint bench
+.PHONY: run test lint fetch bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -20,6 +21,9 @@ lint: $(VENV)/installed
 	@ruff check .
 	@ruff format --check .
 	@mypy
+
+fetch: $(VENV)/installed
+	@python -m heatflow.sources $(SOURCE)
 
 bench: $(VENV)/installed
 	@python -m benchmarks

@@ -20,7 +20,12 @@ def main():
 
     def terrain_and_wells():
         large = geography.large_raster(3800, 3500) if quick else geography.large_raster()
-        return geography.compare_tiling(rounds) + geography.compare_well_join(rounds) + large
+        return (
+            geography.compare_tiling(rounds)
+            + geography.compare_well_join(rounds)
+            + geography.compare_detrending()
+            + large
+        )
 
     sections = {
         "Ceilings of the machine": lambda: ceilings(rounds),

@@ -21,6 +21,7 @@ from benchmarks.measure import side_by_side, times
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
 from heatflow.geo.tiles import cut_tiles, footprints
+from heatflow.geo.trend import trend_at
 
 UTM = CRS.from_epsg(32611)
 SIZE = 200
@@ -76,6 +77,35 @@ def compare_tiling(rounds: int) -> list[tuple[str, str]]:
         ("- times opening the raster for every tile", times(seconds["naive"], seconds["own"])),
         ("- times reading it whole (and not looking for low-data tiles)", times(seconds["whole"], seconds["own"])),
     ]
+
+
+def compare_detrending() -> list[tuple[str, str]]:
+    """A region like the Great Basin at 200 m, trend of 40 km, against the definition evaluated pixel by pixel."""
+    width, height, radius = 5700, 5300, 200.0
+    code = (
+        "import time; from benchmarks.geography import terrain_strips; from heatflow.geo.trend import detrend;"
+        f"strips = list(terrain_strips({width}, {height})); start = time.perf_counter();"
+        f"[None for _ in detrend(iter(strips), ({height}, {width}), {radius})];"
+        "print('seconds', time.perf_counter() - start); " + PEAK
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    seconds = float(re.findall(r"seconds ([\d.]+)", done.stdout)[0])
+    sample = np.concatenate([strip for _, strip in terrain_strips(1000, 1000)])
+    rng = np.random.default_rng(0)
+    row, column = rng.integers(0, 1000, (2, 30))
+    start = time.perf_counter()
+    trend_at(sample, row, column, radius)
+    direct = (time.perf_counter() - start) / 30 * width * height
+    return [
+        (f"detrending {width} x {height} pixels, radius {radius:g} pixels", f"{seconds:.1f} s"),
+        ("- peak memory, the raster itself included", f"{_peak(done.stdout):.2f} GB"),
+        ("- times the definition pixel by pixel (extrapolated from 30)", f"{direct / seconds:,.0f}"),
+    ]
+
+
+def _peak(printed):
+    """GB, the high-water mark of a process that printed its own status: what wait4 gives counts this one's too."""
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", printed)[0]) / 1e6
 
 
 def compare_well_join(rounds: int) -> list[tuple[str, str]]:
@@ -145,7 +175,6 @@ def large_raster(width: int = 38_000, height: int = 35_000) -> list[tuple[str, s
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
         for stage in ("terrain", "wells", "tile"):
             start = time.perf_counter()
-            # The high-water mark of the process itself: what wait4 gives counts this one's memory too.
             code = f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__'); " + PEAK
             done = subprocess.run(
                 [sys.executable, "-c", code],
@@ -155,8 +184,7 @@ def large_raster(width: int = 38_000, height: int = 35_000) -> list[tuple[str, s
                 text=True,
                 check=True,
             )
-            peak = int(re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)[0])
             what = f"{width} x {height} pixels ({width * height * 4 / 1e9:.1f} GB), {stage} stage"
-            rows.append((f"{what}: peak memory", f"{peak / 1e6:.2f} GB"))
+            rows.append((f"{what}: peak memory", f"{_peak(done.stdout):.2f} GB"))
             rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))
     return rows

@@ -75,9 +75,10 @@ class Segment:
 class Region:
     """What `make_region` returns; arrays on `grid`, tables in its map coordinates.
 
-    `elevation`: float32 (height, width), detrended elevation in metres, nodata NaN.
+    `elevation`: float32 (height, width), metres, regional trend included, nodata NaN.
     `influence`: float32 (height, width), 0 to 1, nearness to a true structure.
-    `wells`: x, y, residual (mW/m2). `structures`: x, y, kind, hot. `faults`: kind and (n, 2) vertices of each trace.
+    `wells`: x, y, heat_flow (mW/m2), and the truth that it consists of, background and residual.
+    `structures`: x, y, kind, hot. `faults`: kind and (n, 2) vertices of each trace.
     """
 
     grid: Grid
@@ -119,8 +120,8 @@ def make_region(
         height=round(height_km * 1000 / resolution),
         crs=CRS.from_epsg(5070),
     )
-    fault_rng, terrain_rng, heat_rng, well_rng = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)
+    fault_rng, terrain_rng, heat_rng, well_rng, trend_rng, background_rng = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)
     )
     segments, structures = _fault_network(grid, fault_rng)
     blocks = _fault_blocks(grid, segments)
@@ -128,6 +129,11 @@ def make_region(
     elevation = _weather(grid, blocks, terrain_rng)
     systems, structures = _hot_systems(grid, structures, signal, heat_rng)
     wells = _wells(grid, elevation, systems, sampling_bias, well_rng)
+    wells["background"] = np.round(80 + _long_waves(wells.x, wells.y, 10, background_rng), 2)
+    wells["heat_flow"] = np.round(np.maximum(wells["background"] + wells["residual"], 1), 2)
+    column, row = np.arange(grid.width), np.arange(grid.height)[:, None]
+    x, y = grid.left + (column + 0.5) * grid.resolution, grid.top - (row + 0.5) * grid.resolution
+    elevation += 1700 + _long_waves(x, y, 450, trend_rng)
     return Region(
         grid=grid,
         elevation=_ragged_edge(grid, elevation, terrain_rng).astype(np.float32),
@@ -319,17 +325,25 @@ def _fractal(shape, resolution, rng, *, slope, longest, stretch=1.0):
     return field / field.std()
 
 
+def _long_waves(x, y, amplitude, rng):
+    """Three waves of 500 to 1200 km in directions of their own: what is regional, whether height or heat."""
+    total = 0.0
+    for _ in range(3):
+        direction, phase, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), rng.uniform(500e3, 1200e3)
+        total = total + amplitude * np.sin(2 * np.pi / length * (x * np.cos(direction) + y * np.sin(direction)) + phase)
+    return total
+
+
 def _ragged_edge(grid, elevation, rng):
-    """Nodata where the survey ended, and a constant fill in some of what it left out, as real products have."""
+    """Nodata where the survey ended, and in some gaps near its edge."""
     rows, cols = grid.shape
     r, c = np.arange(rows)[:, None], np.arange(cols)
     inward = np.minimum(np.minimum(r, rows - 1 - r), np.minimum(c, cols - 1 - c)) * grid.resolution
     wander = _fractal(grid.shape, grid.resolution, rng, slope=2.5, longest=120e3)
     margin = min(grid.width, grid.height) * grid.resolution
     limit = 0.02 * margin * (1 + 1.3 * wander)
-    outside = inward < limit
-    fill = (inward < limit + 0.05 * margin) & (wander > 1.0)
-    return np.where(outside, np.nan, np.where(fill, 0.0, elevation))
+    gap = (inward < limit + 0.05 * margin) & (wander > 1.0)
+    return np.where((inward < limit) | gap, np.nan, elevation)
 
 
 def _influence(grid, structures, radius=5e3):

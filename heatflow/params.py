@@ -26,7 +26,7 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    elevation: str = Field(min_length=1, description="detrended elevation: a path or URL of any raster GDAL can read")
+    elevation: str = Field(min_length=1, description="elevation: a path or URL of any raster GDAL can read")
     wells: str = Field(min_length=1, description="wells: a path of any vector file or CSV")
 
 
@@ -49,15 +49,64 @@ class Terrain(Section):
     resampling: Literal["auto", "nearest", "bilinear", "cubic", "average"] = Field(
         description="auto: average when shrinking, cubic when enlarging"
     )
+    bounds: tuple[float, float, float, float] | None = Field(
+        description="degrees west, south, east, north of the part of the raster to use; null: all of it"
+    )
+    min_elevation: float | None = Field(
+        description="m; what lies lower, such as the sea floor, is no data; null: all is"
+    )
+    detrend_radius: PositiveFloat | None = Field(
+        le=1_000_000,
+        description="m, of the local linear trend that is subtracted; null: the raster is detrended already",
+    )
+
+    @model_validator(mode="after")
+    def _bounds(self):
+        if self.bounds is not None:
+            west, south, east, north = self.bounds
+            if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+                raise ValueError(f"bounds must be degrees west, south, east, north; they are {list(self.bounds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _radius(self):
+        if self.detrend_radius is not None and self.detrend_radius < self.resolution:
+            raise ValueError(
+                f"detrend_radius ({self.detrend_radius:g} m) must be at least resolution ({self.resolution:g} m)"
+            )
+        return self
+
+
+class Background(Section):
+    when: Literal["missing", "always"] = Field(
+        description="missing: estimated from the heat flow if the table has no residual; always: even if it has one"
+    )
+    radius: PositiveFloat = Field(le=2_000_000, description="m, of the tricube weights of the local regression")
+    decluster: float = Field(
+        ge=0, le=200_000, description="m; wells this near share the weight of one; 0: each has its own"
+    )
 
 
 class Wells(Section):
-    residual: str | None = Field(description="column of the residual, mW/m2; null: residual or hfqc_resid")
-    heat_flow: str | None = Field(description="column of the heat flow, mW/m2, carried along; null: usual names")
+    residual: str | None = Field(description="column of the residual; null: residual or hfqc_resid")
+    heat_flow: str | None = Field(description="column of the heat flow; null: usual names")
+    unit: Literal["mW/m2", "W/m2", "HFU"] = Field(description="of both columns; 1 HFU is 41.84 mW/m2")
     x: str | None = Field(description="CSV column of x, easting or longitude; null: usual names")
     y: str | None = Field(description="CSV column of y, northing or latitude; null: usual names")
     crs: str | int | None = Field(description="CRS of the coordinates, as terrain.crs; null: the file's own")
-    layer: str | None = Field(description="layer of a vector file with several; null: the only one")
+    layer: str | None = Field(
+        description="layer of a vector file, or file of an archive, with several; null: the only one"
+    )
+    quality: list[str] | None = Field(description="quality codes to keep, with wildcards such as U1*; null: all")
+    quality_column: str | None = Field(description="column of the quality code; null: usual names")
+    min_depth: float | None = Field(
+        ge=0, description="m; shallower wells are left out where the depth is given; null: none"
+    )
+    depth: str | None = Field(description="column of the depth, m; null: usual names")
+    colocated: Literal["keep", "median", "max"] = Field(
+        description="wells of one and the same place: keep each, or one with their median or largest value"
+    )
+    background: Background
 
 
 class Tile(Section):

@@ -29,7 +29,7 @@ def main():
         write_cog(folder / "elevation.tif", grid, [(0, region.elevation)])
         write_cog(folder / "influence.tif", grid, [(0, region.influence)], bands=("influence",), units="1")
         wells = geopandas.GeoDataFrame(
-            region.wells[["residual"]], geometry=geopandas.points_from_xy(region.wells.x, region.wells.y), crs=crs
+            region.wells[["heat_flow"]], geometry=geopandas.points_from_xy(region.wells.x, region.wells.y), crs=crs
         )
         write_features(folder / "wells.fgb", wells, "wells")
         structures = geopandas.GeoDataFrame(
@@ -47,7 +47,7 @@ def main():
     low, high = np.nanmin(region.elevation), np.nanmax(region.elevation)
     say(f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, elevation {low:.0f} to {high:.0f} m")
     say(
-        f"{len(wells)} wells, residual {wells['residual'].min():.0f} to {wells['residual'].max():.0f} mW/m2; "
+        f"{len(wells)} wells, heat flow {wells['heat_flow'].min():.0f} to {wells['heat_flow'].max():.0f} mW/m2; "
         f"{int(structures['hot'].sum())} of {len(structures)} structures hot"
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from heatflow.demo import KIND_SHARE, make_region
+from heatflow.geo.background import Background
 
 SMALL = {"seed": 1, "width_km": 800.0, "height_km": 720.0, "resolution": 2000.0, "signal": 1.0, "sampling_bias": 0.5}
 
@@ -25,7 +26,7 @@ def test_same_seed_same_region_and_dials_leave_the_terrain_alone(region):
 
 def test_relief_and_ragged_edge(region):
     z = region.elevation[np.isfinite(region.elevation)]
-    assert 1000 < z.max() - np.median(z) < 3500
+    assert 1000 < z.max() - np.median(z) < 4500
     edge = np.isnan(np.concatenate([region.elevation[0], region.elevation[-1]])).mean()
     assert edge > 0.5
     assert 0.02 < np.isnan(region.elevation).mean() < 0.2
@@ -59,3 +60,14 @@ def test_residuals_and_wells_are_heavy_tailed(region):
     counts = np.unique(r // 20 * 1000 + c // 20, return_counts=True)[1]
     assert np.mean(counts <= 3) > 0.4
     assert counts.max() > 24
+
+
+def test_background_is_recovered_from_the_wells_alone(region):
+    wells = region.wells
+    fit = Background.fit(wells.x, wells.y, wells.heat_flow, 150e3, 5e3)
+    estimate = fit.at(wells.x.to_numpy(), wells.y.to_numpy())
+    error = estimate - (wells.background + wells.residual[wells.residual < 25].median())
+    assert abs(error.median()) < 6
+    assert error.std() < 10
+    truth = np.searchsorted([25, 50, 200], wells.residual)
+    assert np.mean(np.searchsorted([25, 50, 200], wells.heat_flow - estimate) == truth) > 0.95

@@ -2,11 +2,16 @@
 
 import contextlib
 import json
+import multiprocessing
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
 
 import geopandas
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 
 from heatflow import params
 from heatflow.files import replacing, write_json
@@ -31,6 +36,16 @@ def inputs(write_raster, write_wells):
     x, y = LEFT + (col + rng.uniform(0, 11, 98)) * 200, TOP - (row + rng.uniform(0, 11, 98)) * 200
     residual = rng.normal(0, 30, 98)
     return {"elevation": write_raster(RAMP), "wells": write_wells(x, y, residual=residual)}
+
+
+def fields(model):
+    """Names of all params of a section and of the sections in it."""
+    names = set()
+    for field, info in model.model_fields.items():
+        names.add(f"{model.__name__.lower()}.{field}")
+        if isinstance(info.annotation, type) and issubclass(info.annotation, params.Section):
+            names |= fields(info.annotation)
+    return names
 
 
 def test_whole_pipeline_in_process_reads_exactly_the_declared_params(workspace, inputs, monkeypatch):
@@ -59,8 +74,8 @@ def test_whole_pipeline_in_process_reads_exactly_the_declared_params(workspace, 
         for entry in STAGES[name]["params"]:
             section, _, key = entry.partition(".")
             model = params.Params.model_fields[section].annotation
-            declared |= {entry} if key else {f"{section}.{field}" for field in model.model_fields}
-        whole = {d for d in declared if d.split(".")[0] in STAGES[name]["params"]}
+            declared |= {entry} if key else fields(model)
+        whole = {d for d in declared if "." in d} - set(STAGES[name]["params"])
         assert read == whole, name  # single params are held to the declaration by params.load itself
     evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
     assert evaluation["tiles"] == 49
@@ -174,6 +189,168 @@ def test_bad_params_stop_any_stage_with_every_fault(workspace, capsys):
 
 def test_stage_out_of_order_says_what_to_run(workspace, capsys):
     assert "data/kept.fgb: not there yet" in refusal(workspace, capsys, "split")
+
+
+def test_terrain_is_detrended_and_the_sea_left_out(workspace, write_raster):
+    elevation = write_raster(RAMP - 50)  # a plane, the lowest part of it under water
+    terrain = {"resolution": 200, "detrend_radius": 3000, "min_elevation": 0}
+    assert workspace.run("terrain", data={"elevation": elevation, "wells": "none"}, terrain=terrain) == 0
+    with rasterio.open("data/terrain.tif") as out:
+        detrended = out.read(1)
+    assert (np.isnan(detrended) == (RAMP < 50)).all()
+    assert np.nanmax(np.abs(detrended)) < 1e-3
+    metrics = json.loads((workspace.path / "metrics/terrain.json").read_text())
+    assert metrics["elevation"] == {"low": 0.0, "high": 977.0}
+    assert metrics["valid"] == pytest.approx((RAMP >= 50).mean(), abs=1e-4)
+
+
+def test_part_of_a_raster_in_degrees(workspace, write_raster):
+    from rasterio.transform import from_origin
+
+    world = np.tile(np.arange(360, dtype=np.float32), (180, 1))
+    path = write_raster(world, name="world.tif", crs="EPSG:4326", transform=from_origin(-180, 90, 1, 1))
+    terrain = {"resolution": 10_000, "crs": "EPSG:32611", "bounds": [-119, 38, -115, 41]}
+    assert workspace.run("terrain", data={"elevation": path, "wells": "none"}, terrain=terrain) == 0
+    with rasterio.open("data/terrain.tif") as out:
+        assert 33 <= out.width <= 37
+        assert 33 <= out.height <= 36
+        assert out.transform.c % 10_000 == out.transform.f % 10_000 == 0
+        assert 59 < np.nanmin(out.read(1)) < np.nanmax(out.read(1)) < 67
+
+
+class RangeHandler(SimpleHTTPRequestHandler):
+    """A file server that can be asked for a part of a file, as those of cloud-optimised GeoTIFFs can."""
+
+    def do_GET(self):
+        content = Path(self.translate_path(self.path))
+        if not content.is_file() or "Range" not in self.headers:
+            self.send_error(404)
+            return
+        first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+        whole = content.read_bytes()
+        part = whole[int(first) : int(last or len(whole)) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(whole)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.server.served.value += len(part)
+        self.wfile.write(part)
+
+    def log_message(self, *args):
+        pass
+
+
+def serve(folder, port, served):
+    with HTTPServer(("127.0.0.1", 0), partial(RangeHandler, directory=folder)) as server:
+        server.served = served
+        port.send(server.server_port)
+        server.serve_forever()
+
+
+def test_raster_at_a_url_is_read_by_window(workspace, write_raster, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 3000, (3000, 3000), dtype=np.int16)
+    write_raster(noise, name="large.tif", tiled=True, blockxsize=256, blockysize=256, compress="deflate")
+    # a process of its own: GDAL keeps Python waiting while it asks for a file
+    context = multiprocessing.get_context("spawn")
+    port, end = context.Pipe()
+    served = context.Value("l", 0)
+    server = context.Process(target=serve, args=(tmp_path, end, served), daemon=True)
+    server.start()
+    try:
+        address = f"http://127.0.0.1:{port.recv()}"
+        data = {"elevation": f"{address}/large.tif", "wells": "none"}
+        assert workspace.run("terrain", data=data, terrain={"bounds": [-116, 38.2, -115.8, 38.4]}) == 0
+        assert workspace.run("terrain", data=data | {"elevation": f"{address}/none.tif"}) == 2
+    finally:
+        server.kill()
+        server.join()
+    with rasterio.open("data/terrain.tif") as out:
+        row, column = round((TOP - out.transform.f) / 200), round((out.transform.c - LEFT) / 200)
+        cut = noise[row : row + out.height, column : column + out.width]
+        np.testing.assert_array_equal(out.read(1), cut)
+    assert 0 < served.value < 0.4 * (tmp_path / "large.tif").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("terrain", "message"),
+    [
+        ({"detrend_radius": 100}, "detrend_radius (100 m) must be at least resolution (200 m)"),
+        ({"detrend_radius": 40_000}, "terrain.detrend_radius: 40000 m is more than"),
+        ({"bounds": [10, 40, 11, 41]}, "terrain.bounds: [10.0, 40.0, 11.0, 41.0] does not meet"),
+        ({"bounds": [11, 40, 10, 41]}, "bounds must be degrees west, south, east, north"),
+        ({"min_elevation": 5000}, "has no pixel with data"),
+    ],
+)
+def test_trends_and_bounds_that_make_no_sense(workspace, inputs, capsys, terrain, message):
+    assert workspace.run("terrain", data=inputs) == 0
+    assert message in refusal(workspace, capsys, "terrain", data=inputs, terrain=terrain)
+
+
+def hot_wells(write_wells, n=98, **columns):
+    rng = np.random.default_rng(3)
+    x, y = LEFT + rng.uniform(0, 16_000, n), TOP - rng.uniform(0, 16_000, n)
+    heat = 80 + rng.normal(0, 5, n)
+    heat[: n // 4] += 500
+    return write_wells(x, y, name="heat.fgb", **{"hf_meas": heat} | columns)
+
+
+def test_residuals_are_estimated_where_the_table_has_none(workspace, inputs, write_wells):
+    changes = TINY | {"data": inputs | {"wells": hot_wells(write_wells)}}
+    changes["wells"] = {"background": {"when": "missing", "radius": 10_000, "decluster": 0}}
+    assert workspace.run("terrain", **changes) == 0
+    assert workspace.run("wells", **changes) == 0
+    kept = geopandas.read_file("data/wells.fgb")
+    np.testing.assert_allclose(kept["heat_flow"] - kept["background"], kept["residual"])
+    assert kept["background"].between(70, 90).all()
+    assert (kept["residual"] > 400).sum() == 24
+    with rasterio.open("data/background.tif") as out:
+        assert out.units == ("mW/m2",)
+        assert 70 < np.nanmean(out.read(1)) < 90
+    metrics = json.loads((workspace.path / "metrics/wells.json").read_text())
+    assert list(metrics["residual"]) == ["low", "q1", "median", "q3", "high"]
+    changes["wells"]["background"]["radius"] = 1000
+    assert workspace.run("wells", **changes) == 0
+    reasons = pd.read_csv("data/wells_dropped.csv")["reason"].unique()
+    assert list(reasons) == ["too few wells around it for a background"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "wells", "message"),
+    [
+        ({"hf_meas": np.full(98, 0.08)}, {}, "they look like W/m2: set wells.unit"),
+        ({"hf_meas": np.full(98, np.nan)}, {}, "column 'hf_meas' holds no number"),
+        ({"hf_meas": np.full(98, 80.0), "residual": np.zeros(98)}, {"heat_flow": "other"}, "has no column 'other'"),
+        ({"other": np.full(98, 80.0)}, {}, "name one with wells.residual or wells.heat_flow"),
+        ({}, {"quality": ["A*"]}, "none of its 98 wells can be used (98 quality code)"),
+    ],
+)
+def test_wells_without_what_is_needed(workspace, inputs, write_wells, capsys, columns, wells, message):
+    assert workspace.run("terrain", data=inputs) == 0
+    path = hot_wells(write_wells, **columns)
+    if "other" in columns:
+        table = geopandas.read_file(path)[["other", "geometry"]]
+        table.to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    assert message in refusal(workspace, capsys, "wells", data=inputs | {"wells": path}, wells=wells)
+
+
+def test_background_of_a_table_without_heat_flow_is_refused(workspace, inputs, capsys):
+    assert workspace.run("terrain", data=inputs) == 0
+    always = {"background": {"when": "always", "radius": 1e5, "decluster": 0}}
+    message = refusal(workspace, capsys, "wells", data=inputs, wells=always)
+    assert "has no column of heat flow to estimate it from" in message
+
+
+def test_names_that_occur_again_and_doubtful_heat_flows_are_said(workspace, inputs, write_wells, capsys):
+    heat = np.full(98, 80.0)
+    heat[:2] = 0.08
+    assert workspace.run("terrain", data=inputs) == 0
+    path = hot_wells(write_wells, hf_meas=heat, unique_id=["a"] * 3 + [f"w{k}" for k in range(95)])
+    wells = {"background": {"when": "missing", "radius": 10_000, "decluster": 0}}
+    assert workspace.run("wells", data=inputs | {"wells": path}, wells=wells) == 0
+    printed = capsys.readouterr()
+    assert "from 0 to 0.5 mW/m2 are left out" in printed.err
+    kept = geopandas.read_file("data/wells.fgb")
+    assert len(kept) == 96
 
 
 def test_interrupt_ends_with_one_line_and_130(workspace, inputs, capsys, monkeypatch):

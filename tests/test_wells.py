@@ -3,7 +3,7 @@
 import pytest
 
 from heatflow.errors import InputError
-from heatflow.geo.wells import place_wells, read_wells
+from heatflow.geo.wells import Columns, place_wells, read_wells, why_none_fits
 
 
 def test_csv_with_longitude_and_latitude(tmp_path, grid):
@@ -52,12 +52,13 @@ def test_usgs_names_and_reprojection(write_wells, grid):
     [
         ("x,y,residual\n1,2,3\n", {}, "set wells.crs"),
         ("a,b,residual\n1,2,3\n", {}, "name them with wells.x and wells.y"),
-        ("lon,lat,value\n1,2,3\n", {}, "no residual column"),
-        ("lon,lat,residual\n1,2,3\n", {"residual": "resid"}, "no column 'resid'"),
+        ("lon,lat,value\n1,2,3\n", {}, "no column of residuals .* and none of heat flow"),
+        ("lon,lat,residual\n1,2,3\n", {"columns": Columns(residual="resid")}, "no column 'resid'"),
         ("lon,lat,residual\n39,-117,3\n", {}, "exchanged"),
         ("lon,lat,residual\n", {}, "holds no wells"),
         ("", {}, "not a CSV"),
-        ("lon,lat,residual\n1,2,x\n", {}, "holds no number"),
+        ("lon,lat,residual\n1,2,x\n", {}, "column 'residual' holds no number"),
+        ("lon,lat,q\n1,2,x\n", {}, "column 'q' holds no number"),
         ("x,y,residual\n1,2,3\n", {"crs": "EPSG:999999"}, "not a coordinate reference system"),
     ],
 )
@@ -100,3 +101,110 @@ def test_null_geometry_has_no_coordinates(tmp_path, grid):
     table.to_file(tmp_path / "w.gpkg")
     _, reason = place_wells(read_wells(str(tmp_path / "w.gpkg")), grid)
     assert reason.tolist() == ["no coordinates", "", "no coordinates"]
+
+
+def table(tmp_path, text, name="wells.csv"):
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+def test_ghfdb_columns_quality_and_depth(tmp_path, grid):
+    path = table(
+        tmp_path,
+        "q,lat_NS,long_EW,q_bottom,Quality_Code,ID\n"
+        "80,39.74,-116.99,150,U1.M2.p,a\n"
+        "90,39.74,-116.99,30,U1.M2.p,b\n"
+        "100,39.74,-116.99,,U2.M1.-,c\n"
+        "110,39.74,-116.99,150,U4.Mx.-,d\n"
+        ",39.74,-116.99,150,U1.M1.-,e\n"
+        "0.09,39.74,-116.99,150,U1.M1.-,f\n"
+        "100,93.74,-116.99,150,U1.M1.-,g\n",
+    )
+    wells = read_wells(path)
+    assert wells["name"].tolist() == list("abcdefg")
+    assert wells["residual"].isna().all()
+    _, reason = place_wells(wells, grid, value="heat_flow", quality=["U1*", "U2*"], min_depth=100)
+    assert reason.tolist() == [
+        "", "too shallow", "", "quality code", "no heat flow", "heat flow of 0, or in another unit",
+        "impossible coordinates",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("unit", "value"), [("W/m2", 0.08), ("HFU", 80 / 41.84), ("mW/m2", 80.0)])
+def test_units_are_converted_and_the_wrong_one_is_refused(tmp_path, grid, unit, value):
+    path = table(tmp_path, "lon,lat,q\n" + f"-116.99,39.74,{value}\n" * 3)
+    wells = read_wells(path, unit=unit)
+    assert wells["heat_flow"].tolist() == pytest.approx([80.0] * 3)
+    if unit != "mW/m2":
+        with pytest.raises(InputError, match=f"look like .*{unit}.*set wells.unit"):
+            place_wells(read_wells(path), grid, value="heat_flow")
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("keep", [10, 30, 20, 5]), ("median", [20, 5]), ("max", [30, 5])])
+def test_wells_of_one_place_follow_the_rule(tmp_path, grid, rule, expected):
+    path = table(
+        tmp_path, "x,y,residual\n" + "".join(f"500100,4399900,{r}\n" for r in (10, 30, 20)) + "500300,4399900,5\n"
+    )
+    placed, reason = place_wells(read_wells(path, crs=32611), grid, colocated=rule)
+    assert placed["residual"][reason == ""].tolist() == expected
+    assert (reason == "merged with a well of the same place").sum() == 4 - len(expected)
+
+
+def test_usgs_number_for_none_is_none(tmp_path, grid):
+    path = table(tmp_path, "x,y,hfqc_resid\n500100,4399900,-9999\n500100,4399900,3\n")
+    _, reason = place_wells(read_wells(path, crs=32611), grid)
+    assert reason.tolist() == ["no residual", ""]
+
+
+def test_exchanged_coordinates_are_recognised(tmp_path, grid):
+    swapped = read_wells(table(tmp_path, "lon,lat,residual\n39.74,-16.99,5\n"))
+    assert why_none_fits(swapped, grid) == ""
+    from rasterio.crs import CRS
+
+    from heatflow.geo.grid import Grid
+
+    italy = Grid(680_000.0, 4_850_000.0, 200.0, 100, 100, CRS.from_epsg(32632))
+    swapped = read_wells(table(tmp_path, "lon,lat,residual\n43.7,11.3,5\n"))
+    assert "exchange wells.x and wells.y" in why_none_fits(swapped, italy)
+
+
+def test_shapefile_and_csv_in_a_zip_archive(tmp_path, write_wells):
+    import zipfile
+
+    import geopandas
+
+    points = geopandas.GeoDataFrame(
+        {"hf_meas": [80.0], "hfqc_resid": [4.0]}, geometry=geopandas.points_from_xy([5], [6]), crs="EPSG:32611"
+    )
+    points.to_file(tmp_path / "USGS_wells.shp")
+    archive = tmp_path / "release.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for part in tmp_path.glob("USGS_wells.*"):
+            out.write(part, f"outputs/{part.name}")
+        out.writestr("readme.html", "x")
+    assert read_wells(str(archive))[["heat_flow", "residual"]].to_numpy().tolist() == [[80.0, 4.0]]
+    with zipfile.ZipFile(archive, "a") as out:
+        out.writestr("inputs/raw.csv", "lon,lat,q\n1,2,77\n")
+    with pytest.raises(InputError, match=r"several tables; choose with wells.layer one of: outputs/.*inputs/raw\.csv"):
+        read_wells(str(archive))
+    assert read_wells(str(archive), layer="raw")["heat_flow"].tolist() == [77.0]
+    assert read_wells(str(archive), layer="USGS_wells")["residual"].tolist() == [4.0]
+    with pytest.raises(InputError, match=r"wells\.layer: .* holds no 'other'"):
+        read_wells(str(archive), layer="other")
+
+
+def test_release_of_the_global_heat_flow_database(tmp_path):
+    """Comments and lines of codes above the header, tabs, stray quotes, and not UTF-8."""
+    text = (
+        "# Citation: Global Heat Flow Data Assessment Group\n#\n"
+        "P1\tP4\tP5\tC1\tX\nM\tM\tM\tM\tO\nmW/m2\tdeg\tdeg\t-\t-\n"
+        "q\tlat_NS\tlong_EW\tname\tQuality_Code_Child\n"
+        '80.5\t64.1\t-21.9\tB\u00farfell "2\tU1.M1.p\n'
+        "0\t64.2\t-21.8\tx\tU2.M1.p\n"
+    )
+    (tmp_path / "IHFC.txt").write_bytes(text.encode("cp1252"))
+    wells = read_wells(str(tmp_path / "IHFC.txt"))
+    assert wells["heat_flow"].tolist() == [80.5, 0.0]
+    assert wells["name"][0] == 'B\u00farfell "2'
+    assert wells["quality"].tolist() == ["U1.M1.p", "U2.M1.p"]
+    assert wells.geometry.y.tolist() == [64.1, 64.2]

@@ -42,6 +42,7 @@ class Elevation:
     dataset: rasterio.DatasetReader
     band: int
     nodata: float | None  # override
+    lowest: float | None = None  # m; what lies lower is no data
 
     @property
     def crs(self) -> CRS:
@@ -62,11 +63,15 @@ class Elevation:
             if MaskFlags.per_dataset in ds.mask_flag_enums[band - 1]:
                 values[ds.dataset_mask(window=window) == 0] = np.nan
         values[~np.isfinite(values)] = np.nan
+        if self.lowest is not None:
+            values[values < self.lowest] = np.nan
         return values
 
 
 @contextmanager
-def open_elevation(path: str, band: int | None = None, nodata: float | None = None) -> Iterator[Elevation]:
+def open_elevation(
+    path: str, band: int | None = None, nodata: float | None = None, lowest: float | None = None
+) -> Iterator[Elevation]:
     """Open a raster for reading elevation from it.
 
     Parameters
@@ -74,6 +79,7 @@ def open_elevation(path: str, band: int | None = None, nodata: float | None = No
     path : file or URL that GDAL can read
     band : int, from 1; None takes the only one
     nodata : value that means no data, in place of the file's own
+    lowest : metres; what lies lower is no data
 
     Raises
     ------
@@ -107,7 +113,7 @@ def open_elevation(path: str, band: int | None = None, nodata: float | None = No
             raise InputError(f"data.elevation: {path}: band {band} holds complex numbers ({dtype}), not elevation")
         if nodata is not None and dtype.kind in "iu" and not _fits(nodata, dtype):
             raise InputError(f"terrain.nodata: {nodata:g} cannot occur in {path}, whose values are {dtype}")
-        yield Elevation(dataset, band, nodata)
+        yield Elevation(dataset, band, nodata, lowest)
 
 
 def _fits(value, dtype):
@@ -115,11 +121,19 @@ def _fits(value, dtype):
     return float(value).is_integer() and info.min <= value <= info.max
 
 
-def working_grid(source: Elevation, resolution: float, crs: CRS | None = None) -> Grid:
+def working_grid(
+    source: Elevation, resolution: float, crs: CRS | None = None, bounds: tuple[float, ...] | None = None
+) -> Grid:
     """The grid that the raster is warped onto.
 
-    In the raster's own CRS it starts at the raster's upper-left corner; in another it covers the raster's bounds
-    there, snapped outwards to whole multiples of the resolution.
+    In the raster's own CRS its lines are those that start at the raster's upper-left corner; in another they are whole
+    multiples of the resolution. It covers the raster's bounds, or as much of them as `bounds` asks for.
+
+    Parameters
+    ----------
+    resolution : edge of a pixel in metres
+    crs : target; None: the raster's own
+    bounds : west, south, east, north in degrees (WGS 84); None: all of the raster
 
     Raises
     ------
@@ -136,22 +150,31 @@ def working_grid(source: Elevation, resolution: float, crs: CRS | None = None) -
         require_metric(target, "terrain.crs", "choose a projected CRS in metres")
     t, columns, rows = ds.transform, np.array([0, ds.width, 0, ds.width]), np.array([0, 0, ds.height, ds.height])
     xs, ys = t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f
-    bounds = xs.min(), ys.min(), xs.max(), ys.max()
-    if target != ds.crs:
-        try:
-            bounds = transform_bounds(ds.crs, target, *bounds, densify_pts=101)
-        except RasterioError as error:
-            bounds = (np.inf,) * 4
-            reason = str(error)
-        else:
-            reason = "its bounds have no finite image"
-        if not np.isfinite(bounds).all():
-            raise InputError(f"terrain.crs: {ds.name} cannot be projected to it ({reason})")
-        left, bottom, right, top = bounds
-        left, bottom = np.floor(left / resolution) * resolution, np.floor(bottom / resolution) * resolution
-        right, top = np.ceil(right / resolution) * resolution, np.ceil(top / resolution) * resolution
+    whole = xs.min(), ys.min(), xs.max(), ys.max()
+    own = target == ds.crs
+    if bounds is not None:
+        west, south, east, north = _projected(CRS.from_epsg(4326), ds.crs, bounds)
+        part = max(west, whole[0]), max(south, whole[1]), min(east, whole[2]), min(north, whole[3])
+        if not (part[0] < part[2] and part[1] < part[3]):
+            raise InputError(f"terrain.bounds: {list(bounds)} does not meet {ds.name}")
     else:
-        left, bottom, right, top = bounds
+        part = whole
+    left, bottom, right, top = part if own else _projected(ds.crs, target, part)
+    if not np.isfinite([left, bottom, right, top]).all():
+        raise InputError(
+            f"terrain.crs: {ds.name} cannot be projected to it (its bounds have no finite image); choose a CRS made "
+            "for the region, or a part of the raster with terrain.bounds"
+        )
+    if part is not whole or not own:  # outwards to the lines of the grid
+        x, y = (whole[0], whole[3]) if own else (0.0, 0.0)
+        left, right = (
+            x + np.floor((left - x) / resolution) * resolution,
+            x + np.ceil((right - x) / resolution) * resolution,
+        )
+        bottom, top = (
+            y + np.floor((bottom - y) / resolution) * resolution,
+            y + np.ceil((top - y) / resolution) * resolution,
+        )
     width, height = int((right - left) / resolution + 1e-6), int((top - bottom) / resolution + 1e-6)
     if width < 1 or height < 1:
         raise InputError(
@@ -161,9 +184,17 @@ def working_grid(source: Elevation, resolution: float, crs: CRS | None = None) -
     if width * height > MAX_PIXELS:
         raise InputError(
             f"terrain.resolution: {resolution:g} m makes a grid of {width:,} x {height:,} pixels "
-            f"for {ds.name}; at most {MAX_PIXELS:,} pixels are supported, give a coarser resolution"
+            f"for {ds.name}; at most {MAX_PIXELS:,} pixels are supported, give a coarser resolution or terrain.bounds"
         )
     return Grid(float(left), float(top), float(resolution), width, height, target)
+
+
+def _projected(source, target, bounds):
+    """Bounds in another CRS; infinite where they have no image."""
+    try:
+        return transform_bounds(source, target, *bounds, densify_pts=101)
+    except RasterioError:
+        return (np.inf,) * 4
 
 
 def _centre(ds):

@@ -1,9 +1,14 @@
 """Wells: reading any table of them, placing them on the working grid, keeping account of those that cannot be used."""
 
+import csv
 import gzip
+import io
 import re
 import warnings
-from pathlib import Path
+import zipfile
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 import geopandas
 import numpy as np
@@ -21,80 +26,138 @@ LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
 EASTING = ("x", "easting", "east", "x_eac117", "x_m", "utm_e", "utm_x")
 NORTHING = ("y", "northing", "north", "y_eac117", "y_m", "utm_n", "utm_y")
 RESIDUAL = ("residual", "hfqc_resid")
-HEAT_FLOW = ("heat_flow", "hf_meas", "heatflow", "q")
-TEXT_TABLES = (".csv", ".tsv", ".txt", ".csv.gz")
+HEAT_FLOW = ("heat_flow", "hf_meas", "heatflow", "heat_flow_mw_m2", "q", "qc")
+QUALITY = ("quality_code", "quality_code_child", "qc_code", "quality", "qcode")
+DEPTH = ("depth", "depth_m", "well_depth", "total_depth", "total_depth_tvd", "total_depth_md", "q_bottom")
+NAME = ("unique_id", "id", "well_id", "api", "name")
+TEXT_TABLES = (".csv", ".tsv", ".txt")
+VECTORS = (".shp", ".gpkg", ".fgb", ".geojson", ".json", ".gml", ".kml")
+UNITS = {"mW/m2": 1.0, "W/m2": 1000.0, "HFU": 41.84}  # mW/m2 in one of each
+MISSING = -9999.0  # what the USGS writes where there is no number
+LEAST_HEAT_FLOW = 0.5  # mW/m2; from 0 to this it is one in another unit, or a 0 that stands for none
+TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is in another unit
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a table of wells; None looks for the usual ones. The meaning: heatflow/params.py."""
+
+    residual: str | None = None
+    heat_flow: str | None = None
+    x: str | None = None
+    y: str | None = None
+    quality: str | None = None
+    depth: str | None = None
 
 
 def read_wells(
     path: str,
+    columns: Columns = Columns(),
     *,
-    residual: str | None = None,
-    heat_flow: str | None = None,
-    x: str | None = None,
-    y: str | None = None,
     crs: str | int | None = None,
     layer: str | None = None,
+    unit: str = "mW/m2",
 ) -> geopandas.GeoDataFrame:
     """Read a table of wells.
 
     Parameters
     ----------
-    path : a CSV, or any vector file with points
-    residual, heat_flow : columns (mW/m2); None looks for the usual names
-    x, y : columns of a CSV; None looks for the usual names, longitude and latitude before easting and northing
+    path : a CSV (also gzipped), any vector file with points, or a zip archive that holds one of these
+    columns : which column holds what
     crs : of the coordinates, in place of the file's own
-    layer : of a file with several
+    layer : of a file with several; of an archive, the name of the file in it
+    unit : of heat flow and residual, one of UNITS
 
     Returns
     -------
     GeoDataFrame, one row for each row of the file
-        ``id`` (its number, from 1), ``heat_flow`` and ``residual`` (mW/m2, float64, NaN where there is none),
-        ``given`` (the residual as the file has it, text), geometry (None where there are no coordinates).
+        ``id`` (its number, from 1), ``name`` (as the file has it, text), ``heat_flow`` and ``residual`` (mW/m2,
+        float64, NaN where there is none), ``heat_flow_text`` and ``residual_text`` (as the file has them, "" where it
+        has none; None in a table that has no such column), ``quality`` (text), ``depth`` (m, NaN where there is none),
+        geometry (None where there are no coordinates), ``impossible`` (whether the coordinates are no place on Earth).
 
     Raises
     ------
     InputError
-        Missing or unreadable file, no such column, no CRS.
+        Missing or unreadable file, no such column, neither residual nor heat flow, no CRS, numbers in another unit.
     """
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+    local = "://" not in path and not path.startswith("/vsi")
+    if local and not Path(path).exists():
         raise InputError(f"data.wells: {path}: no such file")
-    is_text = path.lower().endswith(TEXT_TABLES)
-    table = _read_text(path, x, y, crs) if is_text else _read_vector(path, layer, crs)
+    member = _archived(path, layer) if local and zipfile.is_zipfile(path) else None
+    if (member or path).lower().removesuffix(".gz").endswith(TEXT_TABLES):
+        table = _read_text(path, member, columns.x, columns.y, crs)
+    elif member:
+        table = _read_vector(f"/vsizip/{{{path}}}/{member}", None, crs)
+    else:
+        table = _read_vector(path, layer, crs)
     if table.empty:
         raise InputError(f"data.wells: {path}: holds no wells")
-    residual_column = _find(table, residual, RESIDUAL, "wells.residual", path)
-    if residual_column is None:
+    residual = _find(table, columns.residual, RESIDUAL, "wells.residual", path)
+    heat_flow = _find(table, columns.heat_flow, HEAT_FLOW, "wells.heat_flow", path)
+    if residual is None and heat_flow is None:
         raise InputError(
-            f"data.wells: {path}: no residual column ({' or '.join(RESIDUAL)}); name it with wells.residual. "
-            f"Columns: {_listing(table)}"
+            f"data.wells: {path}: no column of residuals ({', '.join(RESIDUAL)}) and none of heat flow "
+            f"({', '.join(HEAT_FLOW)}); name one with wells.residual or wells.heat_flow. Columns: {_listing(table)}"
         )
-    heat_column = _find(table, heat_flow, HEAT_FLOW, "wells.heat_flow", path)
-    values = table[residual_column]
+    quality = _find(table, columns.quality, QUALITY, "wells.quality_column", path)
+    depth = _find(table, columns.depth, DEPTH, "wells.depth", path)
+    name = _find(table, None, NAME, "", path)
     wells = geopandas.GeoDataFrame(
         {
             "id": np.arange(1, len(table) + 1),
-            "heat_flow": _numbers(table[heat_column]) if heat_column else np.nan,
-            "residual": _numbers(values),
-            "given": values.astype("object").where(values.notna(), "").astype(str).str.strip(),
+            "name": _text(table[name]) if name else "",
+            "heat_flow": _numbers(table[heat_flow]) * UNITS[unit] if heat_flow else np.nan,
+            "residual": _numbers(table[residual]) * UNITS[unit] if residual else np.nan,
+            "heat_flow_text": _text(table[heat_flow]) if heat_flow else None,
+            "residual_text": _text(table[residual]) if residual else None,
+            "quality": _text(table[quality]) if quality else "",
+            "depth": _numbers(table[depth]) if depth else np.nan,
         },
         geometry=table.geometry.to_numpy(),
         crs=table.crs,
     )
-    if wells["residual"].isna().all():
-        raise InputError(f"data.wells: {path}: column {residual_column!r} holds no number")
-    return wells
+    for column, found in (("residual", residual), ("heat_flow", heat_flow)):
+        if found and not np.isfinite(wells[column]).any() and not (column == "heat_flow" and residual):
+            raise InputError(f"data.wells: {path}: column {found!r} holds no number")
+    return _without_impossible_places(wells, path)
 
 
-def place_wells(wells: geopandas.GeoDataFrame, grid: Grid) -> tuple[geopandas.GeoDataFrame, pd.Series]:
+def place_wells(
+    wells: geopandas.GeoDataFrame,
+    grid: Grid,
+    *,
+    value: str = "residual",
+    quality: list[str] | None = None,
+    min_depth: float | None = None,
+    colocated: str = "keep",
+) -> tuple[geopandas.GeoDataFrame, pd.Series]:
     """Bring wells to the grid's CRS and say what is wrong with each, before the terrain itself is looked at.
+
+    Parameters
+    ----------
+    value : "residual" or "heat_flow", the one that is needed
+    quality : patterns (with * and ?) of quality codes to keep; None: all
+    min_depth : m; None: no test. A well of unknown depth stays.
+    colocated : of the usable wells at one and the same coordinates "keep" each, or leave the first, with the "median"
+        or "max" of their values
 
     Returns
     -------
     wells : GeoDataFrame in the grid's CRS with pixel ``row`` and ``column`` (-1 where there are no coordinates)
-    reason : str Series on the same index, "" where the well can be used. The first that applies of: no coordinates,
-        no residual, residual is not a finite number, outside the raster, exact duplicate (same place, heat flow and
-        residual as an earlier usable row).
+    reason : str Series on the same index, "" where the well can be used. The first that applies of: impossible
+        coordinates, no coordinates, quality code, too shallow, no residual (or heat flow), not a finite number, heat
+        flow of 0 or in another unit, outside the raster, exact duplicate (same place, heat flow and residual as an
+        earlier usable row), merged with a well of the same place.
+
+    Raises
+    ------
+    InputError
+        The heat flows as a whole are in another unit.
     """
+    if value == "heat_flow":
+        _check_unit(wells["heat_flow"])
+    what = value.replace("_", " ")
     placed = wells.to_crs(grid.crs.to_wkt())
     points = placed.geometry
     is_point = (points.geom_type == "Point").fillna(False).to_numpy(dtype=bool)
@@ -104,22 +167,113 @@ def place_wells(wells: geopandas.GeoDataFrame, grid: Grid) -> tuple[geopandas.Ge
     located = np.isfinite(x) & np.isfinite(y)
     row, column = np.full(len(placed), -1), np.full(len(placed), -1)
     row[located], column[located] = grid.pixel(x[located], y[located])
-    residual = placed["residual"].to_numpy()
+    number, heat_flow = placed[value].to_numpy(), placed["heat_flow"].to_numpy()
+    empty = (placed[f"{value}_text"] == "").to_numpy() | (number == MISSING)
+    allowed = np.ones(len(placed), dtype=bool)
+    if quality is not None:
+        allowed = np.array([any(fnmatchcase(code, pattern) for pattern in quality) for code in placed["quality"]])
+    shallow = placed["depth"].to_numpy() < (0 if min_depth is None else min_depth)
     reason = np.select(
         [
+            placed["impossible"].to_numpy(),
             ~located,
-            (placed["given"] == "").to_numpy(),
-            ~np.isfinite(residual),
+            ~allowed,
+            shallow,
+            empty,
+            ~np.isfinite(number),
+            (value == "heat_flow") & (heat_flow >= 0) & (heat_flow < LEAST_HEAT_FLOW),
             ~grid.contains(row, column),
         ],
-        ["no coordinates", "no residual", "residual is not a finite number", "outside the raster"],
+        [
+            "impossible coordinates",
+            "no coordinates",
+            "quality code",
+            "too shallow",
+            f"no {what}",
+            f"{what} is not a finite number",
+            "heat flow of 0, or in another unit",
+            "outside the raster",
+        ],
         default="",
     ).astype(object)
-    usable = reason == ""
-    key = pd.DataFrame({"x": x, "y": y, "residual": residual, "heat_flow": placed["heat_flow"].to_numpy()})
-    duplicate = key[usable].duplicated()
+    key = pd.DataFrame({"x": x, "y": y, "residual": placed["residual"].to_numpy(), "heat_flow": heat_flow})
+    duplicate = key[reason == ""].duplicated()
     reason[duplicate.index[duplicate]] = "exact duplicate"
-    return placed.assign(row=row, column=column), pd.Series(reason, index=placed.index)
+    placed = placed.assign(row=row, column=column)
+    if colocated != "keep":
+        groups = key[reason == ""].groupby(["x", "y"], sort=False)
+        for name in ("residual", "heat_flow"):
+            merged = groups[name].transform(colocated)
+            placed.loc[merged.index, name] = merged
+        follower = groups.cumcount() > 0
+        reason[follower.index[follower]] = "merged with a well of the same place"
+    return placed, pd.Series(reason, index=placed.index)
+
+
+def why_none_fits(wells: geopandas.GeoDataFrame, grid: Grid) -> str:
+    """What may be wrong with wells none of which lies on the grid: "" or a sentence about exchanged coordinates."""
+    if wells.crs is None or not wells.crs.is_geographic:
+        return ""
+    points = wells.geometry.dropna()
+    points = points[points.geom_type == "Point"]
+    possible = points[points.x.abs() <= 90]
+    exchanged = geopandas.GeoSeries.from_xy(possible.y, possible.x, crs=wells.crs).to_crs(grid.crs.to_wkt())
+    finite = np.isfinite(exchanged.x) & np.isfinite(exchanged.y)
+    found = int(grid.contains(*grid.pixel(exchanged.x[finite], exchanged.y[finite])).sum())
+    if not found:
+        return ""
+    return (
+        f" With longitude and latitude exchanged {found} of them would lie on the raster: exchange wells.x and wells.y."
+    )
+
+
+def _check_unit(heat_flow):
+    typical = heat_flow[heat_flow > 0].median()
+    if TYPICAL[0] <= typical <= TYPICAL[1] or np.isnan(typical):
+        return
+    fits = [name for name, factor in UNITS.items() if TYPICAL[0] <= typical * factor <= TYPICAL[1]]
+    hint = f"; they look like {' or '.join(fits)}: set wells.unit" if fits else ""
+    raise InputError(f"data.wells: the median of the heat flows is {typical:g} mW/m2, which no region has{hint}")
+
+
+def _without_impossible_places(wells, path):
+    """Take the geometry off rows whose coordinates are no place on Earth; refuse a table of which most are."""
+    impossible = np.zeros(len(wells), dtype=bool)
+    if wells.crs is not None and wells.crs.is_geographic:
+        x, y = np.full(len(wells), np.nan), np.full(len(wells), np.nan)
+        point = (wells.geometry.geom_type == "Point").fillna(False).to_numpy(dtype=bool)
+        x[point], y[point] = wells.geometry[point].x, wells.geometry[point].y
+        impossible = (np.abs(y) > 90) | (np.abs(x) > 360)
+        if impossible.sum() > 0.5 * point.sum():
+            worst = int(np.argmax(impossible))
+            raise InputError(
+                f"data.wells: {path}: row {worst + 1}: longitude {x[worst]:g}, latitude {y[worst]:g}, and "
+                f"{impossible.sum() - 1} more rows like it: latitude ends at 90 degrees; are the two exchanged "
+                "(wells.x, wells.y), or is wells.crs wrong?"
+            )
+        wells.loc[impossible, "geometry"] = None
+    return wells.assign(impossible=impossible)
+
+
+def _archived(path, wanted):
+    """The table or vector file inside a zip archive: the one named, or the only one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise InputError(f"data.wells: {path}: a damaged zip archive ({error})") from None
+    tables = [n for n in names if PurePosixPath(n).suffix.lower() in VECTORS + TEXT_TABLES and not n.startswith("__")]
+    chosen = [n for n in tables if wanted in (n, PurePosixPath(n).name, PurePosixPath(n).stem)] if wanted else tables
+    if len(chosen) == 1:
+        return chosen[0]
+    if not tables:
+        raise InputError(f"data.wells: {path}: holds no table or vector file ({', '.join(names[:10])})")
+    what = f"wells.layer: {path} holds no {wanted!r}" if wanted else f"data.wells: {path}: holds several tables"
+    raise InputError(f"{what}; choose with wells.layer one of: {', '.join(tables[:40])}")
+
+
+def _text(column):
+    return column.astype("object").where(column.notna(), "").astype(str).str.strip()
 
 
 def _numbers(column):
@@ -142,19 +296,24 @@ def _listing(table, most=30):
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _read_text(path, x, y, crs):
+def _read_text(path, member, x, y, crs):
     try:
+        lines = _decode(_raw(path, member)).splitlines(keepends=True)
+        separator, header = _header(lines)
+        options = (
+            {"quoting": csv.QUOTE_NONE} if separator == "\t" else {}
+        )  # tabs need no quotes, and stray ones eat lines
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            separator = "\t" if path.lower().endswith(".tsv") else _separator(path)
-            table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"data.wells: {path}: not a CSV in UTF-8 ({error})") from None
+            text = io.StringIO("".join(lines[header:]))
+            table = pd.read_csv(text, sep=separator, low_memory=False, skipinitialspace=True, **options)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"data.wells: {path}: not a CSV ({' '.join(str(error).split())})") from None
     table.columns = [str(c).strip() for c in table.columns]
     if crs is None and x is None and y is None:
         x, y = _find(table, None, LONGITUDE, "", path), _find(table, None, LATITUDE, "", path)
         if x is not None and y is not None:
-            return _points(table, x, y, CRS.from_epsg(4326), path)
+            return _points(table, x, y, CRS.from_epsg(4326))
         x = y = None
     x = _find(table, x, EASTING + LONGITUDE, "wells.x", path)
     y = _find(table, y, NORTHING + LATITUDE, "wells.y", path)
@@ -163,30 +322,51 @@ def _read_text(path, x, y, crs):
             f"data.wells: {path}: no coordinate columns found; name them with wells.x and wells.y. "
             f"Columns: {_listing(table)}"
         )
+    if crs is None and x.lower() in LONGITUDE + LATITUDE and y.lower() in LONGITUDE + LATITUDE:
+        crs = 4326
     if crs is None:
         raise InputError(
             f"data.wells: {path}: the coordinate reference system of columns {x!r} and {y!r} is not known; "
             "set wells.crs (EPSG:4326 for longitude and latitude in degrees)"
         )
-    return _points(table, x, y, parse_crs(crs, "wells.crs"), path)
+    return _points(table, x, y, parse_crs(crs, "wells.crs"))
 
 
-def _separator(path):
-    """The commonest of comma, semicolon and tab in the header line."""
+def _raw(path, member):
+    if member:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(member)
     opener = gzip.open if path.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
-        header = file.readline(1_000_000)
-    return max(",;\t", key=header.count)
+    with opener(path, "rb") as file:
+        return file.read()
 
 
-def _points(table, x, y, crs, path):
+def _decode(raw):
+    """Text in UTF-8, or else in the Windows code page that old tables and the Global Heat Flow Database are in."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252")
+
+
+def _header(lines, most=60):
+    """Separator and number of the header line: the first that names both coordinates, else the first but comments.
+
+    The Global Heat Flow Database has comments and lines of codes above its header.
+    """
+    plain = [k for k, line in enumerate(lines[:most]) if line.strip() and not line.startswith("#")]
+    if not plain:
+        return ",", 0
+    separators = {k: max(",;\t", key=lines[k].count) for k in plain}
+    for k in plain:
+        cells = {cell.strip().strip('"').lower() for cell in lines[k].split(separators[k])}
+        if cells & {*LONGITUDE, *EASTING} and cells & {*LATITUDE, *NORTHING}:
+            return separators[k], k
+    return separators[plain[0]], plain[0]
+
+
+def _points(table, x, y, crs):
     easting, northing = _numbers(table[x]), _numbers(table[y])
-    if crs.is_geographic and (northing.abs() > 90).any():
-        worst = northing.abs().idxmax()
-        raise InputError(
-            f"data.wells: {path}: row {worst + 1}: latitude {northing[worst]:g} (column {y!r}) is beyond 90 degrees; "
-            "are longitude and latitude exchanged, or is wells.crs wrong?"
-        )
     points = geopandas.GeoSeries.from_xy(easting, northing, crs=crs.to_wkt())
     points[easting.isna() | northing.isna()] = None
     return geopandas.GeoDataFrame(table.drop(columns="geometry", errors="ignore"), geometry=points)

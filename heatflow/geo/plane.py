@@ -1,0 +1,37 @@
+"""The plane that fits weighted points best, from their sums."""
+
+import numpy as np
+
+FLAT = 1e-6  # spread of the points (variance, in the unit of the offsets) below which a direction has no slope
+
+
+def height_of_plane(s, sx, sy, sxx, sxy, syy, t, tx, ty, *, least: float) -> np.ndarray:
+    """Height at the origin of the plane that fits weighted points best; all arguments are arrays of one shape.
+
+    Where the points lie on a line the slope is the one along it, and where they are a single point there is none.
+
+    Parameters
+    ----------
+    s : sum of the weights
+    sx, sy, sxx, sxy, syy : sums of weight times the offset x, y, and their products
+    t, tx, ty : sums of weight times height, and of that times x and y
+    least : sum of weights up to which there is no height
+
+    Returns
+    -------
+    float64 array; NaN where `s` is not above `least`
+    """
+    s = np.where(s > least, s, np.nan)
+    x, y, z = sx / s, sy / s, t / s
+    cxx, cxy, cyy = sxx / s - x * x, sxy / s - x * y, syy / s - y * y
+    cx, cy = tx / s - x * z, ty / s - y * z
+    middle, half = (cxx + cyy) / 2, np.hypot((cxx - cyy) / 2, cxy)
+    large, small = middle + half, middle - half
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # inverse of the covariance, or of its larger part alone: (C - small) / (large - small) projects onto it
+        area, along = large * small, (large - small) * large
+        line = small <= FLAT
+        slope_x = np.where(line, ((cxx - small) * cx + cxy * cy) / along, (cyy * cx - cxy * cy) / area)
+        slope_y = np.where(line, (cxy * cx + (cyy - small) * cy) / along, (cxx * cy - cxy * cx) / area)
+    level = large <= FLAT
+    return z - np.where(level, 0, slope_x) * x - np.where(level, 0, slope_y) * y
