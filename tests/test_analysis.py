@@ -6,10 +6,22 @@ import pytest
 import torch
 from captum.attr import GuidedBackprop
 from rasterio.crs import CRS
+from sklearn import metrics
 from torch import nn
 
+from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
+from heatflow.analysis.intervals import compare, draw_weights, interval
 from heatflow.analysis.saliency import attribute, mosaic
-from heatflow.analysis.skill import confusion, per_class, score, score_constant
+from heatflow.analysis.skill import (
+    area_for_half,
+    calibration_error,
+    confusion,
+    constant_guess,
+    per_class,
+    score,
+    scores,
+    success_rate,
+)
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.learning.network import NetworkInNetwork
 
@@ -50,10 +62,105 @@ def test_auc_counts_pairs():
 
 def test_constant_guess_is_the_commonest_class_of_the_training_tiles():
     label, fold = np.array([0, 0, 1, 3]), np.array([0, 0, 1, 1])
-    skill = score_constant(label, fold, [np.array([0, 0, 1]), np.array([3, 3, 0])], 4, 2)
-    assert skill["accuracy"] == 3 / 4
-    assert skill["binary_accuracy"] == 3 / 4
-    assert skill["auc_high"] == 0.5
+    guess = constant_guess(fold, [np.array([0, 0, 1]), np.array([3, 3, 0])], 4)
+    np.testing.assert_allclose(guess[0], np.array([2.5, 1.5, 0.5, 0.5]) / 5)
+    skill = compare(label, guess, {"constant": guess}, 2, np.arange(4), 0)
+    assert skill["accuracy"] == skill["binary_accuracy"] == 3 / 4
+    assert skill["baseline"]["constant"]["auc_high"] == 0.5
+
+
+def test_scores_agree_with_scikit_learn_also_when_tiles_are_drawn_several_times():
+    rng = np.random.default_rng(0)
+    label, probability = rng.integers(0, 4, 60), rng.dirichlet(np.ones(4), 60).round(1)
+    weight = rng.integers(0, 4, (5, 60)).astype(float)
+    found = scores(label, probability, 2, weight)
+    for k, times in enumerate(weight.astype(int)):
+        true, p = np.repeat(label, times), np.repeat(probability, times, axis=0)
+        called, high = p.argmax(axis=1), np.repeat(label, times) >= 2
+        expected = {
+            "accuracy": metrics.accuracy_score(true, called),
+            "balanced_accuracy": metrics.balanced_accuracy_score(true, called),
+            "macro_f1": metrics.f1_score(true, called, average="macro"),
+            "quadratic_kappa": metrics.cohen_kappa_score(true, called, weights="quadratic"),
+            "auc_high": metrics.roc_auc_score(high, p[:, 2:].sum(axis=1)),
+            "off_by_one": np.mean(np.abs(true - called) <= 1),
+        }
+        for name, value in expected.items():
+            assert found[name][k] == pytest.approx(value), name
+
+
+def test_draws_are_of_whole_blocks_and_intervals_cover():
+    block = np.repeat(np.arange(40), 5)
+    weight = draw_weights(block, 0, 300)
+    assert weight.shape == (300, 200)
+    assert (weight.sum(axis=1) == 200).all()
+    assert (weight.reshape(300, 40, 5) == weight[:, ::5, None]).all()
+    # tiles of a block agree: an interval that took them for independent draws would be far too narrow
+    covered = 0
+    for seed in range(60):
+        right = np.repeat(np.random.default_rng(seed).random(40) < 0.6, 5)
+        low, high = interval(draw_weights(block, seed, 400) @ right / 200)
+        covered += low <= 0.6 <= high
+    assert covered >= 51
+
+
+def test_verdict_tells_skill_from_luck():
+    rng = np.random.default_rng(1)
+    label, block = rng.integers(0, 4, 300), np.repeat(np.arange(75), 4)
+    knows = one_hot(np.where(rng.random(300) < 0.7, label, rng.integers(0, 4, 300)))
+    guesses = {name: rng.dirichlet(np.ones(4), 300) for name in ("one", "two")}
+    skill = compare(label, knows, guesses | {"same": knows}, 2, block, 0)
+    assert skill["skill"]["one"]["verdict"] == "above"
+    assert skill["skill"]["same"]["verdict"] == "within noise of"
+    assert (
+        compare(label, guesses["one"], {"knows": knows, **guesses}, 2, block, 0)["skill"]["knows"]["verdict"] == "below"
+    )
+    luck = compare(label, guesses["one"], {"two": guesses["two"]}, 2, block, 0)["skill"]["two"]
+    assert luck["verdict"] == "within noise of"
+    assert skill["accuracy_low"] < skill["accuracy"] < skill["accuracy_high"]
+
+
+def test_success_rate_and_calibration_by_hand():
+    high = np.array([True, False, True, False])
+    curve = success_rate(high, np.array([0.9, 0.8, 0.3, 0.1]))
+    assert curve["searched"].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert curve["found"].tolist() == [0, 0.5, 0.5, 1, 1]
+    assert area_for_half(high, np.array([0.9, 0.8, 0.3, 0.1])) == 0.25
+    assert area_for_half(high, np.full(4, 0.4)) == 0.5  # ties are searched in no order
+    assert calibration_error(high, np.array([0.95, 0.95, 0.05, 0.05])) == pytest.approx(0.45)
+
+
+def test_terrain_statistics_do_not_mind_turns_and_know_a_slope():
+    tile = np.random.default_rng(0).normal(0, 50, (64, 64)).cumsum(axis=0)
+    plain = terrain_statistics(tile, 200.0)
+    for turned in (np.rot90(tile), tile[::-1], tile.T):
+        np.testing.assert_allclose(terrain_statistics(turned, 200.0), plain, rtol=1e-9)
+    ramp = np.outer(np.arange(64.0) * 20, np.ones(64))
+    slopes = terrain_statistics(ramp, 200.0)[5::4]
+    np.testing.assert_allclose(slopes, 0.1)
+    ramp[:, :20] = np.nan
+    assert np.isfinite(terrain_statistics(ramp, 200.0)).all()
+    assert (terrain_statistics(np.full((64, 64), np.nan), 200.0) == 0).all()
+    assert terrain_statistics(tile[:11, :11], 200.0).shape == plain.shape
+
+
+@pytest.mark.parametrize("model", [linear, forest])
+def test_baselines_learn_what_columns_tell_and_nothing_of_their_own_fold(model, monkeypatch):
+    monkeypatch.setattr("heatflow.analysis.baselines.TREES", 30)
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, 150)
+    fold = np.arange(150) % 3
+    roles = np.array([np.where(fold == k, "test", "train") for k in range(3)], dtype=object)
+    telling = label[:, None] + rng.normal(0, 0.1, (150, 2))
+    p = out_of_fold(telling, label, roles, 4, model, 0)
+    assert np.mean(p.argmax(axis=1) == label) > 0.95
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (p[:, 3] == 0).all()
+    nothing = out_of_fold(rng.normal(size=(150, 5)), label, roles, 4, model, 0)
+    assert np.mean(nothing.argmax(axis=1) == label) < 0.5
+    leak = telling.copy()
+    leak[fold == 0] = 99.0  # what the model knew of fold 0 beforehand would still show
+    assert np.mean(out_of_fold(leak, label, roles, 4, model, 0)[fold == 0].argmax(axis=1) == label[fold == 0]) < 0.6
 
 
 @pytest.fixture

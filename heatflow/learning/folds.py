@@ -51,8 +51,7 @@ def split_tiles(
     rng = np.random.default_rng(seed)
     blocks = np.arange(len(row))
     if scheme == "blocks":
-        pairs = np.column_stack([row, col]) * stride // (block_size * size)
-        blocks = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+        blocks = block_of(row, col, block_size, size, stride)
     n_blocks = len(np.unique(blocks))
     if n_blocks < folds + 1:
         what = "blocks of tiles" if scheme == "blocks" else "tiles"
@@ -83,6 +82,12 @@ def split_tiles(
                 "were set aside; increase tile.stride, or decrease split.folds or split.block_size"
             )
     return roles
+
+
+def block_of(row: np.ndarray, col: np.ndarray, block_size: int, size: int, stride: int) -> np.ndarray:
+    """Number of the square block, `block_size` tiles of `size` pixels along its edge, that each tile begins in."""
+    pairs = np.column_stack([row, col]) * stride // (block_size * size)
+    return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
 
 def _deal(blocks, label, parts, rng):
