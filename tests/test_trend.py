@@ -70,6 +70,7 @@ def test_blocks_leave_no_seam(monkeypatch):
     z = with_gaps(rough((300, 260)))
     one = run(z, 60.0)
     monkeypatch.setattr("heatflow.geo.trend.BLOCK", 50)
+    monkeypatch.setattr("heatflow.geo.trend.BATCH", 20)
     np.testing.assert_allclose(run(z, 60.0), one, atol=1e-3)
 
 

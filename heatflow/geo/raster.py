@@ -28,7 +28,7 @@ from heatflow.geo.crs import require_metric, utm_zone
 from heatflow.geo.grid import Grid
 
 MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32
-STRIP_PIXELS = 16_000_000  # source pixels that a strip of the warp holds at a time: 64 MB of float32
+STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32
 # GDAL decodes blocks on one core and caches them in a twentieth of the machine's memory unless told otherwise.
 os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB

@@ -19,7 +19,8 @@ from scipy import fft
 from heatflow.geo.plane import height_of_plane
 
 CELLS = 100  # least number of cells in a radius
-BLOCK = 768  # nodes at a time along each axis
+BLOCK = 768  # columns of nodes at a time
+BATCH = 1024  # rows of pixels, about, whose nodes are found at a time
 BEYOND = 2  # nodes beyond the edge of the raster that interpolation needs
 
 
@@ -48,8 +49,12 @@ def detrend(
     cell = max(1, int(radius // CELLS))
     fit = _Fit(radius, cell, math.ceil(width / cell))
     cell_rows = math.ceil(height / cell)
-    sums, first_sum = np.zeros((9, 0, fit.columns)), 0  # of the rows of cells that are whole, from first_sum on
-    begun = np.zeros((9, 1, fit.columns))  # the row of cells that the strips have not filled yet
+    batch = min(256, max(16, BATCH // cell))  # rows of nodes
+    sums, first_sum = (
+        np.zeros((fit.channels, 0, fit.columns)),
+        0,
+    )  # of the rows of cells that are whole, from first_sum on
+    begun = np.zeros((fit.channels, 1, fit.columns))  # the row of cells that the strips have not filled yet
     nodes, first_node, next_node = np.empty((0, fit.columns + 2 * BEYOND)), -BEYOND, -BEYOND
     held: deque[tuple[int, np.ndarray]] = deque()
     for row, strip in strips:
@@ -62,8 +67,8 @@ def detrend(
         begun = added[:, whole - row // cell :] if seen % cell else np.zeros_like(begun)
         sums = np.concatenate([sums, added[:, : whole - row // cell]], axis=1)
         ready = cell_rows + BEYOND if last else whole - fit.reach
-        while next_node < ready and (last or ready - next_node >= BLOCK):
-            stop = min(next_node + BLOCK, ready)
+        while next_node < ready and (last or ready - next_node >= batch):
+            stop = min(next_node + batch, ready)
             nodes = np.concatenate([nodes, fit.nodes(sums, first_sum, next_node, stop)])
             next_node = stop
             spent = max(0, next_node - fit.reach - first_sum)
@@ -113,7 +118,8 @@ def _cell_sums(strip, skipped, cell, radius):
     """Sums over the cells of a strip of rows, of which the first is row `skipped` of its cell.
 
     Array (9, rows of cells, columns of cells): the number of pixels with data, sums of their offsets x, y from the
-    centre of the cell (in radii), of xx, xy, yy, and the sums of elevation, of x and of y times elevation.
+    centre of the cell (in radii), of xx, xy, yy, and the sums of elevation, of x and of y times elevation. A cell of
+    one pixel has no offsets: (2, rows, columns), number and elevation.
     """
     rows, width = strip.shape
     below, right = -(skipped + rows) % cell, -width % cell
@@ -122,9 +128,7 @@ def _cell_sums(strip, skipped, cell, radius):
     padded[0, skipped : skipped + rows, :width] = valid
     padded[1, skipped : skipped + rows, :width] = np.where(valid, strip, 0)
     if cell == 1:
-        sums = np.zeros((9, *padded.shape[1:]))
-        sums[0], sums[6] = padded
-        return sums
+        return padded
     offset = (np.arange(cell) - (cell - 1) / 2) / radius
     powers = np.stack([np.ones(cell), offset, offset**2])
     across = padded.reshape(2, -1, (width + right) // cell, cell) @ powers.T
@@ -137,6 +141,7 @@ class _Fit:
 
     def __init__(self, radius: float, cell: int, columns: int):
         self.columns, self.plain = columns, cell == 1
+        self.channels = 2 if self.plain else 9
         self.reach = math.ceil(radius / cell)
         offset = np.arange(-self.reach, self.reach + 1) * (cell / radius)
         y, x = offset[:, None], offset[None]
@@ -154,7 +159,7 @@ class _Fit:
             right = min(left + BLOCK, self.columns + BEYOND)
             top, bottom = max(first, start - self.reach), min(first + sums.shape[1], stop + self.reach)
             west, east = max(0, left - self.reach), min(self.columns, right + self.reach)
-            block = np.zeros((9, stop - start + 2 * self.reach, right - left + 2 * self.reach))
+            block = np.zeros((self.channels, stop - start + 2 * self.reach, right - left + 2 * self.reach))
             inside = np.s_[:, top - start + self.reach :, west - left + self.reach :]
             block[inside][:, : bottom - top, : east - west] = sums[:, top - first : bottom - first, west:east]
             out[:, left + BEYOND : right + BEYOND] = self._block(block, (stop - start, right - left))
@@ -164,14 +169,15 @@ class _Fit:
         count = sums[0].sum()
         if not count:
             return np.full(shape, np.nan)
-        datum = sums[6].sum() / count  # taken off, so that rounding is that of relief, not of height
-        sums[6:] -= datum * sums[:3]
+        height = slice(1, 2) if self.plain else slice(6, 9)
+        datum = sums[height][0].sum() / count  # taken off, so that rounding is that of relief, not of height
+        sums[height] -= datum * sums[: 1 if self.plain else 3]
         size = tuple(fft.next_fast_len(n, real=True) for n in sums.shape[1:])
         if size not in self.transforms:
             self.transforms[size] = fft.rfft2(self.kernels, size, workers=-1).conj()
         k, kx, ky, kxx, kxy, kyy = self.transforms[size]
         if self.plain:  # a cell is a pixel, and has no moments of its own
-            m, z = fft.rfft2(sums[[0, 6]], size, workers=-1)
+            m, z = fft.rfft2(sums, size, workers=-1)
             moments = [k * m, kx * m, ky * m, kxx * m, kxy * m, kyy * m, k * z, kx * z, ky * z]
         else:
             m, mx, my, mxx, mxy, myy, z, zx, zy = fft.rfft2(sums, size, workers=-1)
