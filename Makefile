@@ -2,13 +2,15 @@
 # make test   the tests
 # make lint   style and types
 # make fetch  public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
+# make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
+#             make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
 # make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint fetch bench
+.PHONY: run test lint fetch bench ablation
 
 run: $(VENV)/installed
 	@dvc repro
@@ -24,6 +26,10 @@ lint: $(VENV)/installed
 
 fetch: $(VENV)/installed
 	@python -m heatflow.sources $(SOURCE)
+
+REGION ?= demo
+ablation: $(VENV)/installed
+	@python -m benchmarks.ablation $(REGION) $(SET)
 
 bench: $(VENV)/installed
 	@python -m benchmarks

@@ -15,6 +15,7 @@ from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import (
     Part,
     Recipe,
+    TileSource,
     make_optimizer,
     make_schedule,
     predict,
@@ -24,8 +25,8 @@ from heatflow.learning.training import (
 
 TILES, SIZE, BATCH = 40, 200, 20
 REPORT = [96, 256, 384]
-DEFAULT = [48, 128, 192]
-RECIPE = Recipe(1, BATCH, 0.01, "adamw", 0.0, 0.05, "constant", 0)
+HALF = [48, 128, 192]
+RECIPE = Recipe(1, BATCH, 0.01, "adamw", 0.0, 0.05, "constant", False, None)
 
 
 def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
@@ -63,11 +64,11 @@ def own_epoch(engine: Engine, channels: list[int]):
     network = engine.place(NetworkInNetwork(4, channels, 0.2, True, False))
     optimizer = make_optimizer(network, RECIPE)
     schedule = make_schedule(optimizer, RECIPE, 2)
-    augment = pipeline(flip=True, rotation=90, noise=0)
+    source = TileSource(part, pipeline(flip=True, rotation=90, noise=0))
 
     def epoch():
         with reproducible(0):
-            train_one_epoch(network, part, RECIPE, augment, engine, optimizer, schedule)
+            train_one_epoch(network, source, RECIPE, engine, optimizer, schedule)
 
     return epoch
 
@@ -84,7 +85,7 @@ def compare(rounds: int) -> list[tuple[str, str]]:
     """Rows of the table of results."""
     engine = Engine.choose("cpu")
     rows = []
-    for name, channels in (("report's width", REPORT), ("default width", DEFAULT)):
+    for name, channels in (("report's width", REPORT), ("half of it", HALF)):
         seconds = apart(
             {
                 "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
@@ -117,8 +118,8 @@ def compare_inference(rounds: int) -> list[tuple[str, str]]:
     from heatflow.analysis.saliency import attribute
 
     engine = Engine(torch.device("cpu"), "float32")
-    network = engine.place(NetworkInNetwork(4, DEFAULT, 0.2, True, False)).eval()
-    plain = NetworkInNetwork(4, DEFAULT, 0.2, True, False).eval()
+    network = engine.place(NetworkInNetwork(4, HALF, 0.2, True, False)).eval()
+    plain = NetworkInNetwork(4, HALF, 0.2, True, False).eval()
     tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
 
     def one_by_one():

@@ -9,7 +9,8 @@ World Geothermal Congress). Each setting leaves its mark in the terrain: range e
 Nothing here is fitted to a real region, and the structures are never read by a stage that trains.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ KIND_SHARE = {"step-over": 0.32, "tip": 0.25, "intersection": 0.22}  # of hot sy
 STEP_OVER = 0.72  # chance that a segment ends in a step-over; with CROSSED, gives the settings the ratios of KIND_SHARE
 CROSSED = 0.49  # chance that a segment is crossed by an oblique fault
 MEDIAN_PEAK = {"step-over": 900.0, "tip": 75.0, "intersection": 500.0}  # residual over a hot system, mW/m2
+SMALL_BLOCK = 2.8e3  # m, width of the blocks around a structure
 ACTIVE = 0.92  # share of the structures that are hot at full signal
 
 
@@ -33,6 +35,7 @@ class Segment:
     Lengths in metres. `x`, `y`: centre. `azimuth`: radians clockwise from north. `throw`: height of the footwall.
     `facing`: +1 where the footwall lies to the right of the azimuth, -1 to the left. `taper`: distance over which the
     throw dies out at both ends. `width`: of the tilted block. `waves`: rows of (amplitude, wavelength, phase).
+    `line`: number of the line of faults that a range front belongs to.
     """
 
     x: float
@@ -45,6 +48,7 @@ class Segment:
     width: float
     waves: np.ndarray
     kind: str = "range front"
+    line: int = -1
 
     def offset(self, along):
         """How far the trace strays from its straight line, to the right, at distance `along` from the centre."""
@@ -90,7 +94,14 @@ class Region:
 
 
 def make_region(
-    *, seed: int, width_km: float, height_km: float, resolution: float, signal: float, sampling_bias: float
+    *,
+    seed: int,
+    width_km: float,
+    height_km: float,
+    resolution: float,
+    signal: float,
+    sampling_bias: float,
+    erase: bool = False,
 ) -> Region:
     """Build the region.
 
@@ -106,11 +117,14 @@ def make_region(
     sampling_bias : float, 0 to 1
         How far wells follow heat. At 0 they are sited without regard to it; at 1 nearly every hot system is drilled,
         and drilled often.
+    erase : bool
+        Draw each line of faults as one unbroken range, without tips, step-overs, crossings and their foothills. Heat
+        and wells stay where the structures are; the terrain no longer shows them.
 
     Notes
     -----
     Faults, terrain, heat and wells draw from streams of their own, so that changing `signal` or `sampling_bias`
-    leaves the terrain as it is, to the byte.
+    leaves the terrain as it is, and `erase` leaves the wells and the structures as they are, to the byte.
     """
     grid = Grid(
         left=-1_900_000.0,
@@ -124,13 +138,15 @@ def make_region(
         np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)
     )
     segments, structures = _fault_network(grid, fault_rng)
-    blocks = _fault_blocks(grid, segments)
-    blocks += _volcanic_fields(grid, terrain_rng)
-    elevation = _weather(grid, blocks, terrain_rng)
+    state = terrain_rng.bit_generator.state
+    elevation = _terrain(grid, segments, terrain_rng)
     systems, structures = _hot_systems(grid, structures, signal, heat_rng)
     wells = _wells(grid, elevation, systems, sampling_bias, well_rng)
     wells["background"] = np.round(80 + _long_waves(wells.x, wells.y, 10, background_rng), 2)
     wells["heat_flow"] = np.round(np.maximum(wells["background"] + wells["residual"], 1), 2)
+    if erase:
+        terrain_rng.bit_generator.state = state
+        elevation = _terrain(grid, list(_unbroken(segments, grid)), terrain_rng)
     column, row = np.arange(grid.width), np.arange(grid.height)[:, None]
     x, y = grid.left + (column + 0.5) * grid.resolution, grid.top - (row + 0.5) * grid.resolution
     elevation += 1700 + _long_waves(x, y, 450, trend_rng)
@@ -155,8 +171,10 @@ def _fault_network(grid, rng):
     segments, sites = [], []
     across = -reach + rng.uniform(0, 25e3)
     facing = int(rng.choice([-1, 1]))
-    while across < reach:
-        line_segments, line_sites = _fault_line(rng, centre, across, reach, facing)
+    for line in count():
+        if across >= reach:
+            break
+        line_segments, line_sites = _fault_line(rng, centre, across, reach, facing, line)
         segments += line_segments
         sites += line_sites
         facing *= 1 if rng.random() < 0.8 else -1
@@ -165,7 +183,7 @@ def _fault_network(grid, rng):
     return segments, structures[grid.contains(*grid.pixel(structures.x, structures.y))].reset_index(drop=True)
 
 
-def _fault_line(rng, centre, across, reach, facing):
+def _fault_line(rng, centre, across, reach, facing, line):
     """Segments along one line of faults, with the settings between them and the faults that cross it."""
     segments, sites = [], []
     along, shift, previous = -reach + rng.uniform(0, 100e3), 0.0, None
@@ -184,6 +202,7 @@ def _fault_line(rng, centre, across, reach, facing):
             waves=np.column_stack(
                 [rng.uniform(400, 1300, 2), rng.uniform([18e3, 35e3], [35e3, 70e3]), rng.uniform(0, 7, 2)]
             ),
+            line=line,
         )  # fmt: skip
         if previous == "gap":
             sites.append(("tip", *segment.point(-length / 2 + 3e3)))
@@ -224,7 +243,7 @@ def _foothills(rng, site, segment, turns):
         length = rng.uniform(10e3, 17e3)
         yield Segment(
             x0 + rng.normal(0, 4.5e3), y0 + rng.normal(0, 4.5e3), azimuth=segment.azimuth + turn + rng.normal(0, 0.1),
-            length=length, throw=rng.uniform(600, 1100), facing=segment.facing, taper=0.35 * length, width=2.8e3,
+            length=length, throw=rng.uniform(600, 1100), facing=segment.facing, taper=0.35 * length, width=SMALL_BLOCK,
             waves=np.empty((0, 3)), kind="splay",
         )  # fmt: skip
 
@@ -244,6 +263,29 @@ def _crossing(rng, segment):
 # --- terrain --------------------------------------------------------------------------------------------------------
 
 
+def _terrain(grid, segments, rng):
+    """Elevation above the regional trend, metres."""
+    return _weather(grid, _fault_blocks(grid, segments) + _volcanic_fields(grid, rng), rng)
+
+
+def _unbroken(segments, grid):
+    """For each line of faults its first segment, drawn out over the whole region."""
+    left, bottom, right, top = grid.bounds
+    lines = {}
+    for s in segments:
+        if s.kind == "range front":
+            lines.setdefault(s.line, s)
+    for s in lines.values():
+        middle = (np.array([left + right, bottom + top]) / 2 - (s.x, s.y)) @ (np.sin(STRIKE), np.cos(STRIKE))
+        yield replace(
+            s,
+            x=s.x + middle * np.sin(STRIKE),
+            y=s.y + middle * np.cos(STRIKE),
+            azimuth=STRIKE,
+            length=2 * np.hypot(right - left, top - bottom),
+        )
+
+
 def _fault_blocks(grid, segments):
     """Relief of the tilted blocks alone, metres: the sum over the faults of throw times cross profile."""
     relief = np.zeros(grid.shape)
@@ -260,10 +302,23 @@ def _fault_blocks(grid, segments):
 
 
 def _volcanic_fields(grid, rng):
-    """Clusters of round hills with no heat: as much relief as the blocks around a structure, but another shape."""
+    """Clusters of round hills and of round tables with steep rims, with no heat: decoys.
+
+    The rims have the height, the length and the cross profile of the blocks around a structure: the same slope,
+    curvature and relief in another shape.
+    """
     left, bottom, right, top = grid.bounds
     relief = np.zeros(grid.shape)
-    for _ in range(round(0.4 * (right - left) * (top - bottom) / 40e3**2)):
+    per_tile = (right - left) * (top - bottom) / 40e3**2
+    for _ in range(round(0.6 * per_tile)):
+        x0, y0 = rng.uniform(left, right), rng.uniform(bottom, top)
+        for _ in range(6):
+            x, y = rng.normal([x0, y0], 4.5e3)
+            radius, throw = rng.uniform(1.6e3, 2.7e3), rng.uniform(600, 1100)
+            reach = radius + 4 * SMALL_BLOCK
+            window, dx, dy = _window(grid, x, y, reach, reach)
+            relief[window] += throw * _cross_profile(radius - np.hypot(dx, dy), SMALL_BLOCK)
+    for _ in range(round(0.4 * per_tile)):
         x0, y0 = rng.uniform(left, right), rng.uniform(bottom, top)
         for _ in range(8):
             x, y = rng.normal([x0, y0], 5.5e3)

@@ -37,6 +37,7 @@ class Demo(Section):
     resolution: PositiveFloat = Field(ge=50, le=5000, description="m, edge of a pixel")
     signal: Fraction = Field(description="how far structure controls heat; 0: not at all (the null region)")
     sampling_bias: Fraction = Field(description="how far wells follow heat; 0: sited without regard to it")
+    erase: bool = Field(description="whether the terrain shows none of the structures that heat follows")
 
 
 class Terrain(Section):
@@ -134,7 +135,8 @@ class Filter(Section):
         description="m, smallest difference between highest and lowest pixel; null: no test"
     )
     max_constant: Fraction | None = Field(
-        description="largest share of pixels with one and the same value; null: no test"
+        description="largest share of pixels with one and the same value of detrended elevation; null: no test. Fill "
+        "in a raster that is detrended here is no longer constant: mark it with terrain.nodata"
     )
 
 
@@ -142,7 +144,16 @@ class Split(Section):
     scheme: Literal["blocks", "random"] = Field(description="contiguous spatial blocks, or tiles at random")
     folds: int = Field(ge=2, le=100, description="number of test folds")
     block_size: Count = Field(description="tiles, edge of a block")
+    buffer: float = Field(
+        ge=0, le=10, description="tiles; what lies nearer than this to a test tile takes no part in its fold"
+    )
     validation: float = Field(ge=0.02, le=0.5, description="share of the training side kept for validation")
+    repeats: int = Field(
+        ge=1, le=50, description="times that all tiles are dealt anew into folds, to predict by the mean"
+    )
+    optimism: bool = Field(
+        description="also train on tiles dealt at random, to measure how much that flatters; takes twice the time"
+    )
     seed: Seed
 
 
@@ -154,6 +165,10 @@ class Normalize(Section):
 
 
 class Augment(Section):
+    resample: bool = Field(
+        description="cut training patches anew from the terrain, anywhere in the training part, with the class of the "
+        "wells that they hold; false: the tiles of the grid"
+    )
     flip: bool = Field(description="random horizontal and vertical flips")
     rotation: float = Field(ge=0, le=360, description="degrees; each tile turns by an angle from 0 to this")
     noise: float = Field(ge=0, le=10, description="standard deviation of added noise, normalised units; 0: off")
@@ -174,6 +189,13 @@ class Train(Section):
     weight_decay: float = Field(ge=0, le=1)
     schedule: Literal["constant", "one_cycle", "cosine"]
     dropout: float = Field(ge=0, lt=1, description="after each NiN block but the last")
+    loss: Literal["cross_entropy", "ordinal", "two_stage"] = Field(
+        description="ordinal: of passing each edge given the one before; two_stage: low or high first, then within"
+    )
+    class_weights: bool = Field(description="a rare class counts as much as a common one; spoils calibration")
+    early_stopping: Count | None = Field(
+        description="epochs without a lower validation loss that end training, at the weights of the lowest; null: off"
+    )
     precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
         description="auto: bfloat16 products where the processor has them, else float32; float64: as the report trained"
     )
@@ -181,6 +203,7 @@ class Train(Section):
         description="torch.compile; auto: on a GPU, for runs long enough to pay for it"
     )
     seed: Seed
+    seeds: int = Field(ge=1, le=100, description="networks of each fold, from seeds of their own, that vote together")
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one")
 
 
@@ -209,6 +232,10 @@ class Params(Section):
         if self.tile.size < least:
             raise ValueError(
                 f"tile.size {self.tile.size} is too small for {len(self.model.channels)} NiN blocks: at least {least}"
+            )
+        if self.model.head_relu and self.train.loss != "cross_entropy":
+            raise ValueError(
+                f"model.head_relu: scores that cannot be negative cannot say no, as train.loss {self.train.loss} needs"
             )
         return self
 

@@ -5,6 +5,8 @@ import logging
 import os
 import shutil
 import sys
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -86,6 +88,8 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
         size = came.stat().st_size
         if source.size is not None and size != source.size:
             raise InputError(f"{name}: {size:,} bytes came from {host}, and {source.size:,} were published: not kept")
+        if target.suffix == ".zip" and not zipfile.is_zipfile(came):
+            raise InputError(f"{name}: what came from {host} is no zip archive (a web page, perhaps): not kept")
         os.replace(came, target)
     except requests.HTTPError as error:
         answer = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"
@@ -105,8 +109,12 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
             f"{name}: what came from {host} has another checksum than was published: not kept. Try again; if it stays "
             f"so, the file was replaced: see https://doi.org/{source.doi}"
         ) from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be kept in {folder}: {error.strerror or error}") from None
     finally:
-        shutil.rmtree(arriving.parent, ignore_errors=True)
+        shutil.rmtree(arriving, ignore_errors=True)
+        with suppress(OSError):  # another fetch may be using it
+            arriving.parent.rmdir()
     return target
 
 

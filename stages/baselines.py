@@ -6,19 +6,21 @@ import rasterio
 
 from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
 from heatflow.files import write_csv
+from heatflow.geo.tiles import STATISTICS, classify
 from heatflow.geo.vector import read_table
-from heatflow.learning.folds import read_roles
+from heatflow.learning.folds import Folds
 from stages._stage import BASELINES, FOLDS, KEPT, TERRAIN, TILE_TABLE, TILES, progress, read_params, run, say
 
-PARAMS = ("split.seed", "tile.edges")
+PARAMS = ("split.seed", "tile.edges", "tile.statistic")
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS)
+OTHERS = ("terrain", "count", "position")  # those that are also held against the other statistics of the wells
 
 
 def main():
     p = read_params(PARAMS)
     kept = read_table(KEPT)
     ids, label = kept["tile"].to_numpy(), kept["label"].to_numpy()
-    roles = read_roles(FOLDS, ids)
+    split = Folds.read(FOLDS, ids)
     place = np.searchsorted(read_table(TILE_TABLE)["tile"].to_numpy(), ids)
     pixels = np.load(TILES, mmap_mode="r")
     with rasterio.open(TERRAIN) as terrain:
@@ -35,15 +37,25 @@ def main():
         "count": (kept[["n_wells"]].to_numpy(dtype=float), forest),
         "position": (kept[["row", "col"]].to_numpy(dtype=float), forest),
     }
+    wanted = [(name, p.tile.statistic, "no") for name in known]
+    wanted += [(name, other, "no") for other in STATISTICS for name in OTHERS if other != p.tile.statistic]
+    wanted += [(name, p.tile.statistic, "yes") for name in ("terrain", "terrain_linear") if len(split.compared)]
     classes = len(p.tile.edges) + 1
     tables = []
-    for name, (columns, model) in known.items():
-        probability = out_of_fold(columns, label, roles, classes, model, p.split.seed)
-        table = pd.DataFrame(probability, columns=[f"p{k}" for k in range(classes)])
-        table.insert(0, "baseline", name)
-        table.insert(0, "tile", ids)
-        tables.append(table)
-        say(f"{name}: right on {np.mean(probability.argmax(axis=1) == label):.1%} of {len(label)} tiles")
+    with progress(len(wanted), "baselines", "fit") as bar:
+        for name, statistic, random in wanted:
+            target = classify(kept[f"residual_{statistic}"].to_numpy(), p.tile.edges)
+            folds = split.compared if random == "yes" else split.scored
+            columns, model = known[name]
+            probability = out_of_fold(columns, target, split.roles[folds], classes, model, p.split.seed)
+            table = pd.DataFrame(probability, columns=[f"p{k}" for k in range(classes)])
+            tables.append(
+                pd.DataFrame({"tile": ids, "baseline": name, "statistic": statistic, "random": random}).join(table)
+            )
+            bar.update()
+            if statistic == p.tile.statistic and random == "no":
+                bar.clear()
+                say(f"{name}: right on {np.mean(probability.argmax(axis=1) == label):.1%} of {len(label)} tiles")
     write_csv(BASELINES, pd.concat(tables))
 
 

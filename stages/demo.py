@@ -22,6 +22,7 @@ def main():
         resolution=p.resolution,
         signal=p.signal,
         sampling_bias=p.sampling_bias,
+        erase=p.erase,
     )
     grid, crs = region.grid, region.grid.crs.to_wkt()
     with replacing(DEMO) as folder:

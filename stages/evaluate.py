@@ -4,24 +4,23 @@ import numpy as np
 import pandas as pd
 import torch
 
-from heatflow.analysis.intervals import compare
+from heatflow.analysis.intervals import auc_table, compare
 from heatflow.analysis.skill import (
     area_for_half,
     calibration_error,
     confusion,
     constant_guess,
-    per_class,
     reliability,
     score,
     success_rate,
 )
 from heatflow.files import write_csv, write_json
-from heatflow.geo.tiles import class_names, class_ranges
+from heatflow.geo.tiles import STATISTICS, class_names, class_ranges, classify
 from heatflow.geo.vector import write_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
-from heatflow.learning.folds import block_of
-from heatflow.learning.models import load_network
+from heatflow.learning.folds import COMPARED, block_of
+from heatflow.learning.models import load_networks
 from heatflow.learning.training import predict, reproducible
 from heatflow.present.figures import confusion_figure, curves_figure, save
 from stages._stage import (
@@ -42,7 +41,8 @@ from stages._stage import (
 )
 
 PARAMS = (
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "split.block_size", "split.seed", "train.device",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.statistic", "split.block_size", "split.seed",
+    "train.device",
 )  # fmt: skip
 BATCH = 20
 INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, CURVES, BASELINES)
@@ -54,28 +54,28 @@ def main():
     names = class_names(p.edges)
     classes, first_high = len(names), p.edges.index(p.binary_edge) + 1
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
-    label, fold = data.table["label"].to_numpy(), data.test_fold
-    probability = np.empty((len(label), classes))
-    with progress(data.folds, "evaluate", "fold") as bar, reproducible(0):
-        for k in range(data.folds):
-            index = data.members(k, "test")
-            tiles = torch.from_numpy(data.normalised(k, index))[:, None].to(engine.device)
-            scores = predict(engine.place(load_network(MODELS, k)), tiles, BATCH, engine)
-            probability[index] = scores.cpu().double().softmax(dim=1).numpy()
-            bar.update()
-    predicted = probability.argmax(axis=1)
-    table = data.table.assign(fold=fold, predicted=predicted)
+    label, n_wells = data.table["label"].to_numpy(), data.table["n_wells"].to_numpy()
+    high, tile = label >= first_high, data.table["tile"].to_numpy()
+    every = _predict_all(data, engine, classes)  # (repeat, seed) -> probability of each class for each tile
+    probability = np.mean([q for (repeat, _), q in every.items() if repeat != COMPARED], axis=0)
+    predicted, p_high = probability.argmax(axis=1), probability[:, first_high:].sum(axis=1)
+    table = data.table.assign(fold=data.test_fold, predicted=predicted)
     for k in range(classes):
         table[f"p{k}"] = probability[:, k]
     write_features(PREDICTIONS, table, "predictions")
-    train_label = [label[data.members(k, "train")] for k in range(data.folds)]
-    baselines = {"constant": constant_guess(fold, train_label, classes)} | _read_baselines(table["tile"], classes)
+
+    scored = data.split.scored
+    train_label = [label[data.members(k, "train")] for k in scored]
+    constant = constant_guess(data.roles[scored] == "test", train_label, classes)
+    fitted = _read_baselines(tile, classes)
+    own = {name: q for (name, statistic, random), q in fitted.items() if statistic == p.statistic and random == "no"}
+    baselines = {"constant": constant} | own
     size, stride = p.size, p.stride or p.size
     block = block_of(table["row"].to_numpy(), table["col"].to_numpy(), params.split.block_size, size, stride)
-    skill = compare(label, probability, baselines, first_high, block, params.split.seed)
-    high, p_high = label >= first_high, probability[:, first_high:].sum(axis=1)
-    of_class = per_class(label, predicted, classes)
-    matrix = confusion(label, predicted, classes)
+    seed = params.split.seed
+    skill = compare(label, probability, baselines, first_high, n_wells, block, seed)
+    at_random = {"terrain": fitted.get(("terrain", p.statistic, "yes"))}
+    at_random["network"] = np.mean([q for (repeat, _), q in every.items() if repeat == COMPARED] or [[np.nan]], axis=0)
     write_json(
         METRICS / "evaluation.json",
         {
@@ -84,8 +84,7 @@ def main():
             "calibration_error": calibration_error(high, p_high),
             "area_for_half": area_for_half(high, p_high),
             "tiles": len(label),
-            "recall": {k: values["recall"] for k, values in of_class.items()},
-            "tiles_of_class": {k: values["tiles"] for k, values in of_class.items()},
+            **_optimism(label, probability, baselines["terrain"], at_random, first_high),
             "baseline": skill["baseline"],
             "skill": skill["skill"],
         },
@@ -94,18 +93,34 @@ def main():
     found = [success_rate(high, q).assign(prediction=name) for name, q in curves.items()]
     write_csv(METRICS / "success_rate.csv", pd.concat(found))
     write_csv(METRICS / "reliability.csv", reliability(high, p_high))
+    ranked = {name: q for name, q in curves.items() if name != "constant"}
+    write_csv(METRICS / "strata.csv", auc_table(high, ranked, n_wells, block, seed))
+    of_statistic = []
+    for statistic in STATISTICS:
+        target = classify(data.table[f"residual_{statistic}"].to_numpy(), p.edges) >= first_high
+        others = {n: q[:, first_high:].sum(axis=1) for (n, s, r), q in fitted.items() if s == statistic and r == "no"}
+        against = auc_table(target, {"network": p_high} | others, n_wells, block, seed)
+        of_statistic.append(against[against["wells"].isin(["equal", "all"])].assign(statistic=statistic))
+    write_csv(METRICS / "statistics.csv", pd.concat(of_statistic))
+    keys = ("accuracy", "quadratic_kappa", "auc_high", "loss")
+    spread = [
+        {"repeat": repeat, "seed": number, **{key: score(label, q, first_high)[key] for key in keys}}
+        for (repeat, number), q in every.items()
+    ]
+    write_csv(METRICS / "seeds.csv", pd.DataFrame(spread))
     pairs = pd.DataFrame({"actual": [names[k] for k in label], "predicted": [names[k] for k in predicted]})
     write_csv(METRICS / "confusion.csv", pairs)
+    guess = skill["baseline"]["constant"]
     title = (
-        f"{len(label)} tiles, out of fold\naccuracy {skill['accuracy']:.1%} "
-        f"(constant guess {skill['baseline']['constant']['accuracy']:.1%})"
+        f"{len(label)} tiles, out of fold\naccuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%})"
     )
-    save(confusion_figure(matrix, class_ranges(p.edges), title), METRICS / "confusion.png")
-    save(curves_figure(pd.read_csv(CURVES), classes), METRICS / "curves.png")
-    constant = skill["baseline"]["constant"]
+    save(
+        confusion_figure(confusion(label, predicted, classes), class_ranges(p.edges), title), METRICS / "confusion.png"
+    )
+    save(curves_figure(pd.read_csv(CURVES, dtype={"fold": str}), classes), METRICS / "curves.png")
     say(
-        f"accuracy {skill['accuracy']:.1%} (constant guess {constant['accuracy']:.1%}), "
-        f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({constant['binary_accuracy']:.1%}), "
+        f"accuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), "
+        f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}), "
         f"AUC {skill['auc_high']:.3f} -> {METRICS / 'evaluation.json'}"
     )
     for name, against in skill["skill"].items():
@@ -113,16 +128,42 @@ def main():
             f"AUC {against['verdict']} {name} ({skill['baseline'][name]['auc_high']:.3f}): difference "
             f"{against['auc_high']:+.3f} ({against['auc_high_low']:+.3f} to {against['auc_high_high']:+.3f})"
         )
+    say(f"AUC among tiles with a like number of wells: {skill['auc_equal_count']:.3f} -> {METRICS / 'strata.csv'}")
+
+
+def _predict_all(data, engine, classes):
+    """Out-of-fold probabilities (n, classes) for each repeat of the split and each seed."""
+    every = {}
+    with progress(data.folds, "evaluate", "fold") as bar, reproducible(0):
+        for k in range(data.folds):
+            index = data.members(k, "test")
+            tiles = torch.from_numpy(data.normalised(k, index))[:, None].to(engine.device)
+            for number, network in enumerate(load_networks(MODELS, k)):
+                scores = predict(engine.place(network), tiles, BATCH, engine).cpu().double()
+                key = str(data.split.repeat[k]), number
+                every.setdefault(key, np.empty((len(data.table), classes)))[index] = scores.softmax(dim=1).numpy()
+            bar.update()
+    return every
+
+
+def _optimism(label, probability, terrain, at_random, first_high):
+    """How much higher the AUC is when tiles are dealt to folds at random; nothing where that was not asked for."""
+    if at_random["terrain"] is None:
+        return {}
+    gaps = {}
+    for name, blocked in (("network", probability), ("terrain", terrain)):
+        gaps[name] = (
+            score(label, at_random[name], first_high)["auc_high"] - score(label, blocked, first_high)["auc_high"]
+        )
+    return {"optimism_gap": gaps}
 
 
 def _read_baselines(tile, classes):
-    """Probabilities (n, classes) of each baseline, in the order of the tiles."""
+    """Probabilities (n, classes) in the order of the tiles for each (baseline, statistic, random split or not)."""
     table = pd.read_csv(BASELINES)
     columns = [f"p{k}" for k in range(classes)]
-    return {
-        name: group.set_index("tile")[columns].loc[tile].to_numpy()
-        for name, group in table.groupby("baseline", sort=False)
-    }
+    groups = table.groupby(["baseline", "statistic", "random"], sort=False)
+    return {key: group.set_index("tile")[columns].loc[tile].to_numpy() for key, group in groups}
 
 
 if __name__ == "__main__":

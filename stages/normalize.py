@@ -4,7 +4,7 @@ import numpy as np
 
 from heatflow.files import write_json
 from heatflow.geo.vector import read_table
-from heatflow.learning.folds import read_roles
+from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import fit_scaling
 from stages._stage import FOLDS, KEPT, METRICS, SCALING, TILE_TABLE, TILES, read_params, run, say
 
@@ -18,7 +18,7 @@ def main():
     place = dict(zip(read_table(TILE_TABLE)["tile"], range(len(tiles)), strict=True))
     ids = read_table(KEPT)["tile"].to_numpy()
     fits = {}
-    for fold, roles in enumerate(read_roles(FOLDS, ids)):
+    for fold, roles in enumerate(Folds.read(FOLDS, ids).roles):
         fits[f"fold{fold}"] = fit_scaling((tiles[place[i]] for i in ids[roles == "train"]), method)
     write_json(SCALING, fits, digits=9)
     low, high = min(f["low"] for f in fits.values()), max(f["high"] for f in fits.values())

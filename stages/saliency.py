@@ -12,7 +12,7 @@ from heatflow.geo.tiles import class_ranges
 from heatflow.geo.vector import read_table
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
-from heatflow.learning.models import load_network
+from heatflow.learning.models import load_networks
 from heatflow.learning.training import reproducible
 from heatflow.present.figures import saliency_figure, save
 from stages._stage import (
@@ -52,14 +52,19 @@ def main():
         for method in p.saliency.methods:
             with progress(len(predictions), method, "tile") as bar, reproducible(0):
                 maps = np.full(elevation.shape, np.nan, dtype=np.float32)
-                for fold in range(data.folds):
+                for fold in np.unique(data.test_fold).tolist():  # of repeated splits the first
                     index = data.members(fold, "test")
                     inputs = torch.from_numpy(data.normalised(fold, index))[:, None].to(engine.device)
                     target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index])
-                    network = engine.place(load_network(MODELS, fold))
-                    saliency = attribute(
-                        network, inputs, target.to(engine.device), method, p.saliency.batch_size, bar.update
+                    networks = load_networks(MODELS, fold)
+                    saliency = np.mean(
+                        [
+                            attribute(engine.place(n), inputs, target.to(engine.device), method, p.saliency.batch_size)
+                            for n in networks
+                        ],
+                        axis=0,
                     )
+                    bar.update(len(index))
                     # per kilometre of elevation, so that folds with different scalings share one map
                     maps[index] = saliency / data.scalings[fold]["scale"] * 1000
             zero = ~np.any(maps, axis=(1, 2))

@@ -2,17 +2,24 @@
 
 import numpy as np
 import pandas as pd
+import rasterio
+import shapely
 import torch
 
+from heatflow.errors import InputError
 from heatflow.files import replacing, write_csv, write_json
+from heatflow.geo.grid import Grid, TileGrid
+from heatflow.geo.vector import read_features
 from heatflow.learning.augment import pipeline
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import save_networks
 from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.patches import PatchSampler, PatchSource, Rules, Terrain, framed
 from heatflow.learning.training import (
     Part,
     Recipe,
+    TileSource,
     dead_classes,
     predict,
     reproducible,
@@ -26,8 +33,10 @@ from stages._stage import (
     METRICS,
     MODELS,
     SCALING,
+    TERRAIN,
     TILE_TABLE,
     TILES,
+    WELLS,
     progress,
     read_params,
     run,
@@ -35,8 +44,9 @@ from stages._stage import (
     warn,
 )
 
-PARAMS = ("augment", "model", "train", "tile.edges")
-INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
+PARAMS = ("augment", "filter", "model", "split.buffer", "tile", "train")
+INPUTS = (TERRAIN, WELLS, TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
+SEED_STEP = 1000  # between the seeds of the networks of one fold
 
 
 def main():
@@ -49,58 +59,73 @@ def main():
         momentum=p.train.momentum,
         weight_decay=p.train.weight_decay,
         schedule=p.train.schedule,
-        seed=p.train.seed,
+        class_weights=p.train.class_weights,
+        early_stopping=p.train.early_stopping,
     )
-    augment = pipeline(flip=p.augment.flip, rotation=p.augment.rotation, noise=p.augment.noise)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
+    if twins := data.twins():
+        fold, tested, learnt = twins[0]
+        raise InputError(
+            f"{TILES}: tile {tested}, which fold {fold} tests, holds the same pixels as tile {learnt}, which it learns "
+            f"from ({len(twins)} such pairs); a score on them is worth nothing, remove the copies from the terrain"
+        )
     classes = len(p.tile.edges) + 1
     engine = Engine.choose(
         p.train.device,
         p.train.precision,
         p.train.compile,
-        passes=recipe.epochs * int((data.roles == "train").sum()),
+        passes=recipe.epochs * int((data.roles == "train").sum()) * p.train.seeds,
         on_fallback=lambda reason: warn(f"torch.compile does not work here ({reason}); going on without it"),
     )
     keep_freed_memory()
     say(f"computing on {engine}")
-    networks, histories, stuck, dead = [], [], [], []
-    with progress(data.folds * recipe.epochs, "train", "epoch") as bar:
+    source_of = _patches(p, data, engine) if p.augment.resample else _tiles(p, data, engine)
+    networks, histories, stuck, dead = [], [], 0, 0
+    with progress(data.folds * p.train.seeds * recipe.epochs, "train", "epoch") as bar:
         for fold in range(data.folds):
-
-            def on_epoch(row, fold=fold):
-                bar.set_postfix_str(f"fold {fold} loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}")
-                bar.update()
-
+            networks.append([])
             training, validation = (Part.of(*data.part(fold, role), engine) for role in ("train", "validation"))
-            with reproducible(recipe.seed + fold):
-                network = NetworkInNetwork(
-                    classes,
-                    p.model.channels,
-                    dropout=p.train.dropout,
-                    batch_norm=p.model.batch_norm,
-                    head_relu=p.model.head_relu,
+            source = source_of(fold, training)
+            for number in range(p.train.seeds):
+
+                def on_epoch(row, fold=fold):
+                    bar.set_postfix_str(f"fold {fold} loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}")
+                    bar.update()
+
+                with reproducible(p.train.seed + fold + SEED_STEP * number):
+                    network = NetworkInNetwork(
+                        classes,
+                        p.model.channels,
+                        dropout=p.train.dropout,
+                        batch_norm=p.model.batch_norm,
+                        head_relu=p.model.head_relu,
+                        loss=p.train.loss,
+                        first_high=p.tile.edges.index(p.tile.binary_edge) + 1,
+                    )
+                    history = train_network(network, source, validation, recipe, engine, on_epoch)
+                    scores = predict(network, torch.cat([training.tiles, validation.tiles]), recipe.batch_size, engine)
+                bar.update(recipe.epochs - len(history))
+                of_fold = stuck_at_chance(history, classes), dead_classes(scores)
+                stuck, dead = stuck + of_fold[0], dead + len(of_fold[1])
+                histories.append(
+                    [{"fold": f"{fold}" if p.train.seeds == 1 else f"{fold}.{number}", **row} for row in history]
                 )
-                history = train_network(network, training, validation, recipe, augment, engine, on_epoch)
-                scores = predict(network, torch.cat([training.tiles, validation.tiles]), recipe.batch_size, engine)
-            stuck.append(stuck_at_chance(history, classes))
-            dead.append(dead_classes(scores))
-            histories.append(history)
-            networks.append(network.cpu())
-            last = history[-1]
-            bar.clear()
-            say(
-                f"fold {fold}: loss {last['train_loss']:.3f} training, {last['validation_loss']:.3f} validation; "
-                f"accuracy {last['train_accuracy']:.1%}, {last['validation_accuracy']:.1%}"
-            )
-            if stuck[-1]:
-                warn(f"fold {fold}: the loss never left ln({classes}) = {np.log(classes):.3f}: nothing was learnt")
-            if dead[-1]:
-                warn(f"fold {fold}: the score of class {dead[-1]} is the same for every tile: it is dead")
+                networks[-1].append(network.cpu())
+                last = history[-1]
+                bar.clear()
+                name = f"fold {fold}" if p.train.seeds == 1 else f"fold {fold}, seed {number}"
+                say(
+                    f"{name}: loss {last['train_loss']:.3f} training, {last['validation_loss']:.3f} validation; "
+                    f"accuracy {last['train_accuracy']:.1%}, {last['validation_accuracy']:.1%}"
+                )
+                if of_fold[0]:
+                    warn(f"{name}: the loss never left ln({classes}) = {np.log(classes):.3f}: nothing was learnt")
+                if of_fold[1]:
+                    warn(f"{name}: the score of class {of_fold[1]} is the same for every tile: it is dead")
     with replacing(MODELS) as folder:
         folder.mkdir()
         save_networks(folder, networks)
-    rows = [{"fold": str(k), **row} for k, history in enumerate(histories) for row in history]
-    write_csv(CURVES, pd.DataFrame(rows))
+    write_csv(CURVES, pd.DataFrame([row for history in histories for row in history]))
     write_json(
         METRICS / "train.json",
         {
@@ -108,10 +133,48 @@ def main():
             "validation_loss": np.mean([h[-1]["validation_loss"] for h in histories]),
             "train_accuracy": np.mean([h[-1]["train_accuracy"] for h in histories]),
             "validation_accuracy": np.mean([h[-1]["validation_accuracy"] for h in histories]),
-            "stuck_folds": sum(stuck),
-            "dead_classes": sum(map(len, dead)),
+            "stuck_folds": stuck,
+            "dead_classes": dead,
         },
     )
+
+
+def _tiles(p, data, engine):
+    """Makes the source of a fold's training tiles as they lie on the grid."""
+    augment = pipeline(flip=p.augment.flip, rotation=p.augment.rotation, noise=p.augment.noise)
+    return lambda fold, training: TileSource(training, augment)
+
+
+def _patches(p, data, engine):
+    """Makes the source of patches cut anew inside a fold's training part."""
+    with rasterio.open(TERRAIN) as raster:
+        grid = Grid.of(raster)
+        elevation = raster.read(1)
+    tiles = TileGrid(grid, p.tile.size, p.tile.stride or p.tile.size)
+    wells = read_features(WELLS)
+    x, y = shapely.get_coordinates(wells.geometry.array).T
+    place = np.column_stack([grid.top - y, x - grid.left]) / grid.resolution
+    terrain = Terrain(elevation, place, wells["residual"].to_numpy(), tiles)
+    rules = Rules(
+        statistic=p.tile.statistic,
+        edges=p.tile.edges,
+        min_wells=p.tile.min_wells,
+        min_valid=p.filter.min_valid,
+        min_relief=p.filter.min_relief,
+        max_constant=p.filter.max_constant,
+        degrees=p.augment.rotation,
+        flip=p.augment.flip,
+    )
+    noise = pipeline(flip=False, rotation=0, noise=p.augment.noise)
+    on_device = framed(elevation).to(engine.device)
+    row, col, label = (data.table[name].to_numpy() for name in ("row", "col", "label"))
+
+    def source(fold, training):
+        train, closed = data.members(fold, "train"), data.closed(fold, tiles, p.split.buffer)
+        sampler = PatchSampler(terrain, rules, row[train], col[train], label[train], closed)
+        return PatchSource(sampler, on_device, data.scalings[fold], noise, engine.dtype)
+
+    return source
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ def main():
         raise InputError(f"wells.background.when: always, and {path} has no column of heat flow to estimate it from")
     with rasterio.open(TERRAIN) as terrain:
         grid = Grid.of(terrain)
+        if p.quality is not None and (read["quality"] == "").all():
+            raise InputError(f"wells.quality: {path} has no column of quality codes; name it with wells.quality_column")
+        if p.min_depth is not None and read["depth"].isna().all():
+            raise InputError(f"wells.min_depth: {path} has no column of depths; name it with wells.depth")
         wells, reason = place_wells(
             read,
             grid,

@@ -10,14 +10,14 @@ from sklearn import metrics
 from torch import nn
 
 from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
-from heatflow.analysis.intervals import compare, draw_weights, interval
+from heatflow.analysis.intervals import auc_table, compare, draw_weights, interval
 from heatflow.analysis.saliency import attribute, mosaic
 from heatflow.analysis.skill import (
+    STRATA,
     area_for_half,
     calibration_error,
     confusion,
     constant_guess,
-    per_class,
     score,
     scores,
     success_rate,
@@ -50,7 +50,6 @@ def test_headline_metrics_of_the_reports_own_confusion_matrix():
     assert skill["quadratic_kappa"] == pytest.approx(1 - (weights * matrix).sum() / (weights * chance).sum())
     right = -np.log(0.7)
     assert skill["loss"] == pytest.approx((17 * right - 28 * np.log(0.1)) / 45)
-    assert per_class(true, predicted, 4)["3"] == {"precision": 0.2, "recall": pytest.approx(1 / 11), "tiles": 11}
 
 
 def test_auc_counts_pairs():
@@ -62,9 +61,9 @@ def test_auc_counts_pairs():
 
 def test_constant_guess_is_the_commonest_class_of_the_training_tiles():
     label, fold = np.array([0, 0, 1, 3]), np.array([0, 0, 1, 1])
-    guess = constant_guess(fold, [np.array([0, 0, 1]), np.array([3, 3, 0])], 4)
+    guess = constant_guess(fold == np.arange(2)[:, None], [np.array([0, 0, 1]), np.array([3, 3, 0])], 4)
     np.testing.assert_allclose(guess[0], np.array([2.5, 1.5, 0.5, 0.5]) / 5)
-    skill = compare(label, guess, {"constant": guess}, 2, np.arange(4), 0)
+    skill = compare(label, guess, {"constant": guess}, 2, np.ones(4), np.arange(4), 0)
     assert skill["accuracy"] == skill["binary_accuracy"] == 3 / 4
     assert skill["baseline"]["constant"]["auc_high"] == 0.5
 
@@ -108,16 +107,33 @@ def test_verdict_tells_skill_from_luck():
     rng = np.random.default_rng(1)
     label, block = rng.integers(0, 4, 300), np.repeat(np.arange(75), 4)
     knows = one_hot(np.where(rng.random(300) < 0.7, label, rng.integers(0, 4, 300)))
+    wells = rng.integers(1, 20, 300)
     guesses = {name: rng.dirichlet(np.ones(4), 300) for name in ("one", "two")}
-    skill = compare(label, knows, guesses | {"same": knows}, 2, block, 0)
+    skill = compare(label, knows, guesses | {"same": knows}, 2, wells, block, 0)
     assert skill["skill"]["one"]["verdict"] == "above"
     assert skill["skill"]["same"]["verdict"] == "within noise of"
     assert (
-        compare(label, guesses["one"], {"knows": knows, **guesses}, 2, block, 0)["skill"]["knows"]["verdict"] == "below"
+        compare(label, guesses["one"], {"knows": knows, **guesses}, 2, wells, block, 0)["skill"]["knows"]["verdict"]
+        == "below"
     )
-    luck = compare(label, guesses["one"], {"two": guesses["two"]}, 2, block, 0)["skill"]["two"]
+    luck = compare(label, guesses["one"], {"two": guesses["two"]}, 2, wells, block, 0)["skill"]["two"]
     assert luck["verdict"] == "within noise of"
     assert skill["accuracy_low"] < skill["accuracy"] < skill["accuracy_high"]
+
+
+def test_auc_within_strata_is_blind_to_what_the_number_of_wells_tells():
+    rng = np.random.default_rng(0)
+    n_wells = 2 ** rng.integers(0, 5, 600)
+    high = rng.random(600) < np.log2(n_wells) / 5 + 0.1
+    by_count = {"count": n_wells.astype(float), "truth": high + 0.0}
+    table = auc_table(high, by_count, n_wells, np.arange(600) // 4, 0).set_index(["prediction", "wells"])
+    assert table.loc[("count", "all"), "auc"] > 0.7
+    assert table.loc[("count", "equal"), "auc"] == 0.5
+    assert (table.loc["truth"]["auc"] == 1).all()
+    assert table.loc["count"].loc[list(STRATA), "tiles"].sum() == 600
+    one = np.ones((1, 600))
+    within = scores(high.astype(int), np.column_stack([1 - high, high]), 1, one, n_wells)["auc_equal_count"]
+    assert within == 1
 
 
 def test_success_rate_and_calibration_by_hand():
@@ -155,7 +171,8 @@ def test_baselines_learn_what_columns_tell_and_nothing_of_their_own_fold(model, 
     p = out_of_fold(telling, label, roles, 4, model, 0)
     assert np.mean(p.argmax(axis=1) == label) > 0.95
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    assert (p[:, 3] == 0).all()
+    assert (p[:, 3] > 0).all()
+    assert (p[:, 3] < 0.01).all()  # never seen, and yet not called impossible
     nothing = out_of_fold(rng.normal(size=(150, 5)), label, roles, 4, model, 0)
     assert np.mean(nothing.argmax(axis=1) == label) < 0.5
     leak = telling.copy()

@@ -24,6 +24,19 @@ def test_same_seed_same_region_and_dials_leave_the_terrain_alone(region):
     assert not np.array_equal(make_region(**SMALL | {"seed": 2}).elevation, region.elevation)
 
 
+def test_erased_structures_leave_wells_and_truth_but_not_their_terrain(region):
+    erased = make_region(**SMALL | {"erase": True})
+    assert erased.wells.equals(region.wells)
+    assert erased.structures.equals(region.structures)
+    away = region.influence < 1e-3
+    rugged = [np.nanstd(np.diff(r.elevation, axis=1)[~away[:, 1:]]) for r in (region, erased)]
+    assert rugged[1] < 0.9 * rugged[0]  # the blocks around structures are gone
+    # and what tells a place with a structure from one without is gone with them
+    for r, least, most in ((region, 1.03, 9), (erased, 0.85, 1.08)):
+        step = np.abs(np.diff(r.elevation, axis=1))
+        assert least < np.nanmean(step[~away[:, 1:]]) / np.nanmean(step[away[:, 1:]]) < most
+
+
 def test_relief_and_ragged_edge(region):
     z = region.elevation[np.isfinite(region.elevation)]
     assert 1000 < z.max() - np.median(z) < 4500

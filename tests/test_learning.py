@@ -14,13 +14,14 @@ from heatflow.errors import InputError
 from heatflow.learning import engine as engine_module
 from heatflow.learning.augment import AddNoise, RandomFlips, RandomTurns, pipeline
 from heatflow.learning.engine import Engine, has_bfloat16
-from heatflow.learning.folds import absent_classes, fold_table, read_roles, split_tiles
-from heatflow.learning.models import load_network, save_networks
+from heatflow.learning.folds import COMPARED, Folds, absent_classes, split_tiles
+from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import Dropout, NetworkInNetwork
 from heatflow.learning.scaling import fit_scaling, normalise
 from heatflow.learning.training import (
     Part,
     Recipe,
+    TileSource,
     batches,
     dead_classes,
     evaluate,
@@ -32,8 +33,9 @@ from heatflow.learning.training import (
 
 OPTIONS = {
     "scheme": "blocks", "folds": 4, "block_size": 2, "validation": 0.2, "seed": 1, "size": 200, "stride": 200,
+    "buffer": 0.0, "repeats": 1,
 }  # fmt: skip
-RECIPE = Recipe(30, 10, 0.03, "adamw", 0.0, 0.01, "one_cycle", 0)
+RECIPE = Recipe(30, 10, 0.03, "adamw", 0.0, 0.01, "one_cycle", False, None)
 FLOAT32 = Engine(torch.device("cpu"), "float32")
 BFLOAT16 = Engine(torch.device("cpu"), "bfloat16")
 
@@ -93,9 +95,41 @@ def test_absent_classes_and_the_table_on_disk(tmp_path):
     roles = np.array([["train", "test", "validation"], ["test", "train", "train"]], dtype=object)
     assert (0, "train", 1) in absent_classes(roles, np.array([0, 1, 0]), 2)
     assert (1, "train", 1) not in absent_classes(roles, np.array([0, 1, 0]), 2)
-    table = fold_table(np.array([7, 3, 9]), roles)
-    table.to_csv(tmp_path / "folds.csv", index=False)
-    assert (read_roles(tmp_path / "folds.csv", np.array([9, 7])) == roles[:, [2, 0]]).all()
+    split = Folds(roles, np.array(["0", COMPARED]))
+    split.table(np.array([7, 3, 9])).to_csv(tmp_path / "folds.csv", index=False)
+    again = Folds.read(tmp_path / "folds.csv", np.array([9, 7]))
+    assert (again.roles == roles[:, [2, 0]]).all()
+    assert again.scored.tolist() == [0]
+    assert again.compared.tolist() == [1]
+
+
+def test_buffer_keeps_training_and_validation_away_from_test_tiles():
+    row, col, label = lattice(20)
+    options = OPTIONS | {"block_size": 4, "buffer": 1.0}
+    for fold in split_tiles(row, col, label, **options):
+        test = fold == "test"
+        for role, least in (("train", 2), ("validation", 2), ("buffer", 1)):
+            apart = np.maximum(
+                np.abs(row[fold == role][:, None] - row[test]), np.abs(col[fold == role][:, None] - col[test])
+            ).min(axis=1)
+            assert (apart >= least).all()
+            assert role != "buffer" or (apart == 1).all()
+    half = split_tiles(row, col, label, **options | {"buffer": 0.5})  # a neighbour is nearer than half a tile
+    assert (half == split_tiles(row, col, label, **options)).all()
+    loose = split_tiles(row, col, label, **options | {"scheme": "random"})
+    assert not (loose == "buffer").any()
+    with pytest.raises(InputError, match=r"within 9 tiles of its test tiles were set aside; decrease split\.buffer"):
+        split_tiles(row, col, label, **options | {"buffer": 9.0})
+
+
+def test_repeats_deal_anew_and_test_every_tile_once_each():
+    row, col, label = lattice()
+    roles = split_tiles(row, col, label, **OPTIONS | {"repeats": 3})
+    assert len(roles) == 3 * OPTIONS["folds"]
+    deals = roles.reshape(3, OPTIONS["folds"], -1)
+    assert ((deals == "test").sum(axis=1) == 1).all()
+    assert (deals[0] != deals[1]).any()
+    assert (deals[0] == split_tiles(row, col, label, **OPTIONS)).all()
 
 
 @pytest.mark.parametrize(
@@ -216,9 +250,9 @@ def fit(recipe=RECIPE, engine=FLOAT32, **options):
     options = {"dropout": 0.1, "batch_norm": True, "head_relu": False} | options
     training, validation = (Part.of(*striped(40, s), engine) for s in (0, 1))
     augment = pipeline(flip=True, rotation=0, noise=0)
-    with reproducible(recipe.seed):
+    with reproducible(0):
         network = NetworkInNetwork(2, [6, 8, 8], **options)
-        history = train_network(network, training, validation, recipe, augment, engine)
+        history = train_network(network, TileSource(training, augment), validation, recipe, engine)
     return network, history, validation
 
 
@@ -249,7 +283,7 @@ def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_every_recipe_runs_in_double_precision(optimizer, schedule):
     engine = Engine(torch.device("cpu"), "float64")
-    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, 0), engine)
+    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, False, None), engine)
     assert next(network.parameters()).dtype == torch.float64
     assert all(math.isfinite(row["train_loss"]) for row in history)
 
@@ -261,7 +295,7 @@ def test_stuck_is_told_from_learning():
 
 def test_loss_that_is_no_number_any_more_is_refused():
     with pytest.raises(InputError, match=r"train\.lr: in epoch 1 the loss is no longer a finite number"):
-        fit(Recipe(3, 10, 1e30, "sgd", 0.0, 0.0, "constant", 0), batch_norm=False)
+        fit(Recipe(3, 10, 1e30, "sgd", 0.0, 0.0, "constant", False, None), batch_norm=False)
 
 
 def test_every_tile_is_in_an_epoch_and_batches_are_of_one_size():
@@ -327,7 +361,66 @@ def test_networks_come_back_from_disk_the_same(tmp_path):
     network, _, validation = fit()
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        save_networks(tmp_path / folder, [network])
-    assert (tmp_path / "a/fold0.pt").read_bytes() == (tmp_path / "b/fold0.pt").read_bytes()
-    loaded = load_network(tmp_path / "a", 0)
+        save_networks(tmp_path / folder, [[network, network]])
+    assert (tmp_path / "a/fold0_1.pt").read_bytes() == (tmp_path / "b/fold0_1.pt").read_bytes()
+    loaded, _ = load_networks(tmp_path / "a", 0)
     torch.testing.assert_close(*(predict(n, validation.tiles, 10, FLOAT32) for n in (loaded, network)))
+
+
+@pytest.mark.parametrize("first_high", [1, 2, 3])
+@pytest.mark.parametrize("loss", ["cross_entropy", "ordinal", "two_stage"])
+def test_every_loss_gives_probabilities_and_starts_from_the_class_shares(loss, first_high):
+    network = NetworkInNetwork(4, [4], 0.0, True, False, loss, first_high)
+    scores = network(torch.randn(5, 1, 40, 40))
+    assert scores.shape == (5, 4)
+    if loss != "cross_entropy":  # log-probabilities already, so that softmax changes nothing
+        torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(5))
+    shares = torch.tensor([0.5, 0.1, 0.15, 0.25])
+    torch.testing.assert_close(network.decision(network.decision.scores_for(shares)[None]).softmax(dim=1)[0], shares)
+
+
+def test_ordinal_and_two_stage_by_hand():
+    sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    ordinal = NetworkInNetwork(3, [4], 0.0, True, False, "ordinal").decision(torch.tensor([[0.3, -1.2]])).exp()[0]
+    pass_1, pass_2 = sigmoid(0.3), sigmoid(-1.2)
+    assert ordinal.tolist() == pytest.approx([1 - pass_1, pass_1 * (1 - pass_2), pass_1 * pass_2])
+    stage = NetworkInNetwork(4, [4], 0.0, True, False, "two_stage", 2).decision
+    p = stage(torch.tensor([[0.5, 1.0, 1.0, 0.0, math.log(3)]])).exp()[0]
+    high = sigmoid(0.5)
+    assert p.tolist() == pytest.approx([(1 - high) / 2, (1 - high) / 2, high / 4, 3 * high / 4])
+
+
+@pytest.mark.parametrize("loss", ["ordinal", "two_stage"])
+def test_every_loss_learns(loss):
+    network, _, validation = fit(loss=loss)
+    assert evaluate(network, validation, 10, FLOAT32)[1] > 0.9
+
+
+def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss():
+    recipe = Recipe(40, 10, 0.03, "adamw", 0.0, 0.0, "constant", False, 3)
+    (tiles, labels), (others, truth) = striped(40, 0), striped(40, 1)
+    training = Part.of(tiles, labels, FLOAT32)
+    validation = Part.of(others, np.where(np.arange(40) < 15, 1 - truth, truth), FLOAT32)  # sureness does not pay
+    with reproducible(0):
+        network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
+        history = train_network(network, TileSource(training, v2.Identity()), validation, recipe, FLOAT32)
+    losses = [row["validation_loss"] for row in history]
+    assert len(history) < 40
+    assert len(history) - 1 - int(np.argmin(losses)) == 3
+    assert evaluate(network, validation, 10, FLOAT32)[0] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_class_weights_let_a_rare_class_be_called():
+    tiles, labels = striped(60, 3)
+    tiles += np.random.default_rng(0).normal(0, 2.5, tiles.shape).astype(np.float32)  # hard to tell
+    rare = np.flatnonzero(labels == 1)[:8]
+    kept = np.concatenate([np.flatnonzero(labels == 0), rare])
+    part = Part.of(tiles[kept], labels[kept], FLOAT32)
+    called = []
+    for weighted in (False, True):
+        recipe = Recipe(4, 10, 0.003, "adamw", 0.0, 0.01, "constant", weighted, None)
+        with reproducible(0):
+            network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
+            train_network(network, TileSource(part, pipeline(flip=True, rotation=0, noise=0)), part, recipe, FLOAT32)
+        called.append((predict(network, part.tiles, 10, FLOAT32).softmax(dim=1)[:, 1]).mean().item())
+    assert called[1] > called[0] + 0.15

@@ -17,7 +17,7 @@ TINY = {
     "terrain": {"resolution": 1000},
     "tile": {"size": 40, "edges": [50], "binary_edge": 50},
     "filter": {"min_valid": 0.2},
-    "split": {"folds": 2, "block_size": 1, "validation": 0.2},
+    "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.2},
     "model": {"channels": [4, 4, 4]},
     "train": {"epochs": 2},
 }

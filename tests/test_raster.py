@@ -1,10 +1,13 @@
 """Rasters: nodata of every kind, every grid, exact places."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
+from rasterio.windows import Window
 
 from heatflow.errors import InputError
 from heatflow.geo.raster import open_elevation, sample, warp_strips, working_grid, write_cog
@@ -172,3 +175,28 @@ def test_cog_keeps_values_place_and_description(grid, tmp_path):
         assert ds.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert sample(ds, np.array([7, 0, 3]), np.array([9, 1, 0])).tolist() == [79, 1, 30]
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_damaged_raster_and_elevation_in_feet_are_refused(write_raster, tmp_path):
+    path = write_raster(np.random.default_rng(0).normal(0, 100, (400, 400)).astype(np.float32))
+    whole = Path(path).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    with (
+        open_elevation(str(tmp_path / "cut.tif")) as source,
+        pytest.raises(InputError, match=r"rows \d+ to \d+ cannot be read .* damaged, or cut short"),
+    ):
+        source.read(Window(0, 0, 400, 400))
+    with rasterio.open(path, "r+") as raster:
+        raster.units = ("ft",)
+    with pytest.raises(InputError, match="its unit is 'ft'"), open_elevation(path):
+        pass
+
+
+def test_what_has_no_image_in_the_projection_is_no_data(write_raster):
+    path = write_raster(
+        np.ones((180, 360), dtype=np.float32), crs="EPSG:4326", transform=from_origin(-180, 90, 1, 1)
+    )  # the whole Earth, of which a conic projection shows a part
+    grid, out = warped(path, 50_000.0, CRS.from_epsg(5070))
+    assert out.shape == grid.shape
+    assert 0.5 < np.isfinite(out).mean() < 1
+    assert np.unique(out[np.isfinite(out)]).tolist() == pytest.approx([1.0])

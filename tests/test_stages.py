@@ -23,7 +23,7 @@ TINY = {
     "terrain": {"resolution": 200},
     "tile": {"size": 11, "edges": [0], "binary_edge": 0},
     "model": {"channels": [3]},
-    "split": {"folds": 2, "block_size": 1, "validation": 0.3},
+    "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.3},
     "train": {"epochs": 1},
 }
 
@@ -170,7 +170,9 @@ def test_tiles_larger_than_the_terrain_are_refused(workspace, inputs, capsys):
 
 def test_too_few_tiles_and_absent_classes_are_refused(workspace, inputs, capsys):
     run_to(workspace, "filter", data=inputs, **TINY)
-    message = refusal(workspace, capsys, "split", data=inputs, **TINY | {"split": {"folds": 49, "block_size": 1}})
+    message = refusal(
+        workspace, capsys, "split", data=inputs, **TINY | {"split": {"folds": 49, "block_size": 1, "buffer": 0}}
+    )
     assert "need at least 50 blocks of tiles, and there are 49" in message
     absent = {"tile": {"size": 11, "edges": [0, 5000], "binary_edge": 0}}
     assert "no tile is of class 2: >5000" in refusal(workspace, capsys, "split", data=inputs, **TINY | absent)
@@ -372,3 +374,54 @@ def test_failed_write_leaves_the_old_file(tmp_path):
         _ = 1 / 0
     assert json.loads(path.read_text())["z"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(workspace, inputs):
+    changes = TINY | {"data": inputs}
+    changes["split"] = TINY["split"] | {"repeats": 2, "optimism": True}
+    changes["train"] = TINY["train"] | {"seeds": 2, "early_stopping": 1, "class_weights": True}
+    for name in [s for s in STAGES if s != "demo"]:
+        assert workspace.run(name, **changes) == 0, name
+    folds = pd.read_csv("data/folds.csv", dtype={"repeat": str}).drop_duplicates("fold")
+    assert folds["repeat"].tolist() == ["0", "0", "1", "1", "random", "random"]
+    assert len(list((workspace.path / "data/models").glob("fold*.pt"))) == 12
+    seeds = pd.read_csv("metrics/seeds.csv", dtype={"repeat": str})
+    assert sorted(zip(seeds["repeat"], seeds["seed"], strict=True)) == [
+        (r, s) for r in ("0", "1", "random") for s in (0, 1)
+    ]
+    evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
+    assert set(evaluation["optimism_gap"]) == {"network", "terrain"}
+    curves = pd.read_csv("metrics/curves.csv", dtype={"fold": str})
+    assert set(curves["fold"]) == {f"{k}.{s}" for k in range(6) for s in (0, 1)}
+    statistics = pd.read_csv("metrics/statistics.csv")
+    assert set(statistics["statistic"]) == {"max", "p90", "median", "mean"}
+    assert set(statistics["prediction"]) >= {"network", "terrain", "count", "position"}
+    assert set(pd.read_csv("metrics/strata.csv")["wells"]) <= {"1", "2-3", "4-7", "8-15", "16+", "equal", "all"}
+
+
+def test_evaluation_has_fewer_than_a_hundred_flat_keys(workspace, inputs):
+    for name in [s for s in STAGES if s not in ("demo", "saliency")]:
+        assert workspace.run(name, data=inputs, **TINY) == 0, name
+    evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
+
+    def leaves(part):
+        return sum(leaves(v) if isinstance(v, dict) else 1 for v in part.values())
+
+    assert leaves(evaluation) + 2 < 100  # two more with split.optimism
+    for name in ("constant", "terrain", "terrain_linear", "count", "position"):
+        assert {"accuracy", "binary_accuracy", "auc_high", "auc_high_low", "auc_high_high"} <= set(
+            evaluation["baseline"][name]
+        )
+        assert evaluation["skill"][name]["verdict"] in ("above", "within noise of", "below", "not to be held against")
+
+
+@pytest.mark.parametrize("loss", ["ordinal", "two_stage"])
+def test_other_losses_and_tiles_of_the_grid_go_through(workspace, inputs, loss):
+    changes = TINY | {"data": inputs, "train": {"epochs": 1, "loss": loss}, "augment": {"resample": False}}
+    for name in [s for s in STAGES if s != "demo"]:
+        assert workspace.run(name, **changes) == 0, name
+
+
+def test_relu_head_and_a_loss_that_needs_negative_scores_are_refused(workspace, capsys):
+    message = refusal(workspace, capsys, "terrain", model={"head_relu": True}, train={"loss": "ordinal"})
+    assert "model.head_relu: scores that cannot be negative cannot say no" in message

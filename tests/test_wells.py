@@ -1,6 +1,10 @@
 """Wells: any table, exact places, every row accounted for."""
 
+import gzip
+
+import geopandas
 import pytest
+from shapely import Point
 
 from heatflow.errors import InputError
 from heatflow.geo.wells import Columns, place_wells, read_wells, why_none_fits
@@ -208,3 +212,72 @@ def test_release_of_the_global_heat_flow_database(tmp_path):
     assert wells["name"][0] == 'B\u00farfell "2'
     assert wells["quality"].tolist() == ["U1.M1.p", "U2.M1.p"]
     assert wells.geometry.y.tolist() == [64.1, 64.2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x,y,residual\n500100,4399900,-9999\n500300,4399900,1\n", [None, 41.84]),
+        ("x;y;residual\n500100;4399900;80,5\n500300;4399900;70\n", [3368.12, 2928.8]),
+        ('x,y,residual\n500100,4399900,"1,250"\n500300,4399900,70\n', [52300, 2928.8]),
+        ("id,x,y,residual\na,500100,4399900,1,\nb,500300,4399900,2,\n", [41.84, 83.68]),
+        ('"x"\t"y"\t"residual"\n"1"\t500100\t4399900\t"1"\n"2"\t500300\t4399900\t2\n', [41.84, 83.68]),
+        ("x,y,residual,residual \n500100,4399900,1,9\n500300,4399900,2,9\n", [41.84, 83.68]),
+        ("P1,P2,P3\n#x,y,residual\n500100,4399900,1\n500300,4399900,2\n", [41.84, 83.68]),
+    ],
+    ids=["missing", "decimal comma", "thousands", "trailing comma", "row names", "twin headers", "late header"],
+)
+def test_numbers_as_people_write_them(tmp_path, grid, text, expected):
+    path = tmp_path / "wells.csv"
+    path.write_text(text)
+    placed, reason = place_wells(read_wells(str(path), crs=32611, unit="HFU"), grid)
+    found = [None if why else value for value, why in zip(placed["residual"], reason, strict=True)]
+    assert found == [None if e is None else pytest.approx(e) for e in expected]
+    assert expected[0] is not None or reason[0] == "no residual"
+
+
+def test_codes_and_names_stay_the_text_that_they_are(tmp_path, grid):
+    path = tmp_path / "wells.csv"
+    rows = "500100,4399900,5,01,04012345678901\n500300,4399900,5,,NA\n500500,4399900,5,2,80.50\n"
+    path.write_text("x,y,residual,quality,api\n" + rows)
+    wells = read_wells(str(path), crs=32611)
+    assert wells["quality"].tolist() == ["01", "", "2"]
+    assert wells["name"].tolist() == ["04012345678901", "NA", "80.50"]
+    assert place_wells(wells, grid, quality=["01"])[1].tolist() == ["", "quality code", "quality code"]
+
+
+def test_unknown_depth_is_not_shallow(tmp_path, grid):
+    path = tmp_path / "wells.csv"
+    path.write_text("x,y,residual,depth\n500100,4399900,5,-9999\n500300,4399900,5,20\n500500,4399900,5,300\n")
+    wells = read_wells(str(path), crs=32611)
+    assert place_wells(wells, grid)[1].tolist() == ["", "", ""]
+    assert place_wells(wells, grid, min_depth=100)[1].tolist() == ["", "too shallow", ""]
+
+
+def test_merged_wells_keep_their_background(tmp_path, grid):
+    path = tmp_path / "wells.csv"
+    path.write_text("x,y,residual,q\n500100,4399900,10,200\n500100,4399900,40,90\n500100,4399900,20,120\n")
+    placed, reason = place_wells(read_wells(str(path), crs=32611), grid, colocated="max")
+    assert reason.tolist() == ["", *["merged with a well of the same place"] * 2]
+    assert placed["residual"][0] == 40
+    assert placed["heat_flow"][0] - placed["residual"][0] == 100  # the median of 190, 50 and 100
+
+
+def test_damaged_and_encrypted_files_are_refused(tmp_path):
+    whole = gzip.compress(b"x,y,residual\n500100,4399900,5\n" * 200)
+    for name, content in (("cut.csv.gz", whole[:40]), ("broken.csv.gz", whole[:20] + b"zz" + whole[22:])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="not a CSV, damaged or encrypted"):
+            read_wells(str(tmp_path / name), crs=32611)
+
+
+def test_lines_and_local_coordinates_are_no_wells(tmp_path, grid):
+    table = geopandas.GeoDataFrame(
+        {"q": [80.0, 90.0]}, geometry=[Point(500100, 4399900), Point(500100, 4399900).buffer(10)], crs=32611
+    )
+    table.to_file(tmp_path / "wells.gpkg")
+    wells = read_wells(str(tmp_path / "wells.gpkg"))
+    assert place_wells(wells, grid, value="heat_flow")[1].tolist() == ["", "no coordinates"]
+    local = read_wells(str(tmp_path / "wells.gpkg"), crs='LOCAL_CS["site",UNIT["metre",1]]')
+    with pytest.raises(InputError, match=r"wells\.crs: cannot be transformed"):
+        place_wells(local, grid, value="heat_flow")

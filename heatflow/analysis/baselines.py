@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 SCALES = (1, 4, 16)  # pixels over which terrain is averaged before its statistics are taken
 TREES = 500
+DOUBT = 0.05  # share of every prediction that is the class shares: no baseline is certain of anything
 
 
 def terrain_statistics(tile: np.ndarray, resolution: float) -> np.ndarray:
@@ -102,7 +103,7 @@ def forest(seed: int):
 def out_of_fold(
     columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int, model: Callable, seed: int
 ) -> np.ndarray:
-    """Class probabilities of every tile from a model that was fitted without its fold.
+    """Class probabilities of every tile from a model that was fitted without its fold; their mean over repeats.
 
     The model sees the training and the validation tiles: it has nothing to choose by validation, and a baseline is to
     be as good as it can.
@@ -118,9 +119,16 @@ def out_of_fold(
     -------
     float64 array, shape (n, classes), rows sum to 1
     """
-    probability = np.zeros((len(label), classes))
+    total, times = np.zeros((len(label), classes)), np.zeros((len(label), 1))
     for fold in roles:
         known, test = np.isin(fold, ("train", "validation")), fold == "test"
-        fitted = model(seed).fit(columns[known], label[known])
-        probability[np.ix_(test, fitted.classes_)] = fitted.predict_proba(columns[test])
-    return probability
+        shares = np.bincount(label[known], minlength=classes) + 0.5
+        total[test] += DOUBT * shares / shares.sum()
+        times[test] += 1
+        seen = np.unique(label[known])
+        if len(seen) > 1:
+            fitted = model(seed).fit(columns[known], label[known])
+            total[np.ix_(test, fitted.classes_)] += (1 - DOUBT) * fitted.predict_proba(columns[test])
+        else:  # nothing to tell apart
+            total[np.ix_(test, seen)] += 1 - DOUBT
+    return total / times

@@ -141,6 +141,15 @@ class TileGrid:
         top = self.grid.top - row * (self.stride * res)
         return left, top - self.size * res, left + self.size * res, top
 
+    def centres(self, row, col) -> np.ndarray:
+        """Row and column of the centres of tiles, pixels from the corner of the grid; float64 (n, 2).
+
+        >>> TileGrid(Grid(0, 100, 1, 100, 100, CRS.from_epsg(32611)), size=40, stride=40).centres([0, 1], [0, 0])
+        array([[20., 20.],
+               [60., 20.]])
+        """
+        return np.column_stack([row, col]) * self.stride + self.size / 2
+
     def tiles_of(self, pixel_row, pixel_col) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The tiles that hold each pixel: exactly one where stride equals size, several where tiles overlap.
 

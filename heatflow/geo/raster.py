@@ -9,11 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # what GDAL raises in transforms, of no public kind
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -32,6 +35,7 @@ STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a ti
 # GDAL decodes blocks on one core and caches them in a twentieth of the machine's memory unless told otherwise.
 os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
+METRES = ("m", "metre", "metres", "meter", "meters", "unknown")
 COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "blocksize": 256, "bigtiff": "IF_SAFER"}
 
 
@@ -50,6 +54,16 @@ class Elevation:
 
     def read(self, window: Window) -> np.ndarray:
         """Elevation in metres as float32, NaN where there is none; scale and offset of the band applied."""
+        try:
+            return self._values(window)
+        except RasterioError as error:
+            first = int(window.row_off)
+            raise InputError(
+                f"data.elevation: {self.dataset.name}: rows {first} to {first + int(window.height)} cannot be read "
+                f"({error}); is the file damaged, or cut short?"
+            ) from None
+
+    def _values(self, window):
         ds, band = self.dataset, self.band
         raw = ds.read(band, window=window)
         values = raw.astype(np.float32)
@@ -108,6 +122,12 @@ def open_elevation(
         if band is not None and band not in bands:
             raise InputError(f"terrain.band: {path} has no band {band} of elevation; it has {bands}")
         band = bands[0] if band is None else band
+        unit = (dataset.units[band - 1] or "m").strip().lower()
+        if unit not in METRES:
+            raise InputError(
+                f"data.elevation: {path}: its unit is {dataset.units[band - 1]!r}, and elevation must be in metres; "
+                "convert it, for instance with: gdal_calc.py"
+            )
         dtype = np.dtype(dataset.dtypes[band - 1])
         if dtype.kind == "c":
             raise InputError(f"data.elevation: {path}: band {band} holds complex numbers ({dtype}), not elevation")
@@ -193,7 +213,7 @@ def _projected(source, target, bounds):
     """Bounds in another CRS; infinite where they have no image."""
     try:
         return transform_bounds(source, target, *bounds, densify_pts=101)
-    except RasterioError:
+    except (RasterioError, CPLE_BaseError):
         return (np.inf,) * 4
 
 
@@ -201,7 +221,7 @@ def _centre(ds):
     x, y = ds.xy(ds.height // 2, ds.width // 2)
     try:
         lon, lat = transform(ds.crs, CRS.from_epsg(4326), [x], [y])
-    except RasterioError:
+    except (RasterioError, CPLE_BaseError):
         return 0.0, 0.0
     return (lon[0], lat[0]) if np.isfinite([lon[0], lat[0]]).all() else (0.0, 0.0)
 
@@ -258,10 +278,17 @@ def _source_pixels_per_pixel(source, grid):
     return float(np.sqrt(area)) if np.isfinite(area) else 1.0
 
 
+@cache
+def _transformer(source, target):
+    """Points that have no image become infinite, where rasterio gives up on all of them."""
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
 def _source_pixels(source, grid, x, y):
     """Source (column, row) as floats of points in the grid's CRS."""
     if source.crs != grid.crs:
-        x, y = (np.asarray(v) for v in transform(grid.crs, source.crs, x, y))
+        x, y = _transformer(grid.crs.to_wkt(), source.crs.to_wkt()).transform(x, y)
+        x, y = (np.where(np.isfinite(v), v, np.nan) for v in (x, y))
     inverse = ~source.dataset.transform
     return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
 

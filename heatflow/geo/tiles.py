@@ -72,14 +72,16 @@ def label_tiles(
     -------
     table : DataFrame
         ``tile`` (id: row times the number of columns, plus column), ``row``, ``col``, ``n_wells``, ``residual`` (the
-        statistic), ``label``; in the order of the id; tiles with at least `min_wells` wells.
+        statistic), ``residual_max`` and the like for each statistic, ``label``; in the order of the id; tiles with at
+        least `min_wells` wells.
     unplaced : int array
         Index of the wells that lie in no tile: in the margin past the last whole tile or in a gap between tiles.
     """
     index, row, col = tiles.tiles_of(pixel_row, pixel_column)
     columns = tiles.shape[1]
     groups = pd.Series(np.asarray(residual, dtype=np.float64)[index]).groupby(row * columns + col)
-    table = pd.DataFrame({"n_wells": groups.size(), "residual": STATISTICS[statistic](groups)})
+    every = {f"residual_{name}": of(groups) for name, of in STATISTICS.items()}
+    table = pd.DataFrame({"n_wells": groups.size(), "residual": every[f"residual_{statistic}"], **every})
     table = table[table["n_wells"] >= min_wells]
     table = table.rename_axis("tile").reset_index()
     table.insert(1, "row", table["tile"] // columns)

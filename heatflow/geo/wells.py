@@ -1,20 +1,23 @@
 """Wells: reading any table of them, placing them on the working grid, keeping account of those that cannot be used."""
 
+import codecs
 import csv
 import gzip
 import io
 import re
-import warnings
 import zipfile
+import zlib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import geopandas
 import numpy as np
 import pandas as pd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from heatflow.errors import InputError
@@ -33,8 +36,13 @@ NAME = ("unique_id", "id", "well_id", "api", "name")
 TEXT_TABLES = (".csv", ".tsv", ".txt")
 VECTORS = (".shp", ".gpkg", ".fgb", ".geojson", ".json", ".gml", ".kml")
 UNITS = {"mW/m2": 1.0, "W/m2": 1000.0, "HFU": 41.84}  # mW/m2 in one of each
-MISSING = -9999.0  # what the USGS writes where there is no number
+MISSING = (-999.0, -9999.0, -99999.0)  # what is written where there is no number, as by the USGS
 LEAST_HEAT_FLOW = 0.5  # mW/m2; from 0 to this it is one in another unit, or a 0 that stands for none
+_DECIMAL_COMMA, _THOUSANDS = r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"
+_UNREADABLE = (
+    pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
+    RuntimeError, NotImplementedError, csv.Error,
+)  # fmt: skip
 TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is in another unit
 
 
@@ -158,7 +166,10 @@ def place_wells(
     if value == "heat_flow":
         _check_unit(wells["heat_flow"])
     what = value.replace("_", " ")
-    placed = wells.to_crs(grid.crs.to_wkt())
+    try:
+        placed = wells.to_crs(grid.crs.to_wkt())
+    except ProjError as error:
+        raise InputError(f"wells.crs: cannot be transformed to the CRS of the terrain ({error})") from None
     points = placed.geometry
     is_point = (points.geom_type == "Point").fillna(False).to_numpy(dtype=bool)
     x, y = np.full(len(placed), np.nan), np.full(len(placed), np.nan)
@@ -168,11 +179,12 @@ def place_wells(
     row, column = np.full(len(placed), -1), np.full(len(placed), -1)
     row[located], column[located] = grid.pixel(x[located], y[located])
     number, heat_flow = placed[value].to_numpy(), placed["heat_flow"].to_numpy()
-    empty = (placed[f"{value}_text"] == "").to_numpy() | (number == MISSING)
+    text = placed[f"{value}_text"]
+    empty = (text == "").to_numpy() | pd.to_numeric(text, errors="coerce").isin(MISSING).to_numpy()
     allowed = np.ones(len(placed), dtype=bool)
     if quality is not None:
         allowed = np.array([any(fnmatchcase(code, pattern) for pattern in quality) for code in placed["quality"]])
-    shallow = placed["depth"].to_numpy() < (0 if min_depth is None else min_depth)
+    shallow = np.zeros(len(placed), dtype=bool) if min_depth is None else placed["depth"].to_numpy() < min_depth
     reason = np.select(
         [
             placed["impossible"].to_numpy(),
@@ -202,9 +214,12 @@ def place_wells(
     placed = placed.assign(row=row, column=column)
     if colocated != "keep":
         groups = key[reason == ""].groupby(["x", "y"], sort=False)
-        for name in ("residual", "heat_flow"):
-            merged = groups[name].transform(colocated)
-            placed.loc[merged.index, name] = merged
+        merged = groups[value].transform(colocated)
+        other = "heat_flow" if value == "residual" else "residual"
+        # what lies between the two, the background, is that of the place and not of one of its wells
+        between = (key[other] - key[value])[merged.index].groupby([key["x"], key["y"]]).transform("median")
+        placed.loc[merged.index, value] = merged
+        placed.loc[merged.index, other] = merged + between
         follower = groups.cumcount() > 0
         reason[follower.index[follower]] = "merged with a well of the same place"
     return placed, pd.Series(reason, index=placed.index)
@@ -260,7 +275,7 @@ def _archived(path, wanted):
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"data.wells: {path}: a damaged zip archive ({error})") from None
     tables = [n for n in names if PurePosixPath(n).suffix.lower() in VECTORS + TEXT_TABLES and not n.startswith("__")]
     chosen = [n for n in tables if wanted in (n, PurePosixPath(n).name, PurePosixPath(n).stem)] if wanted else tables
@@ -273,11 +288,15 @@ def _archived(path, wanted):
 
 
 def _text(column):
+    if column.dtype == np.float64 and (column.dropna() % 1 == 0).all():  # whole numbers beside blanks
+        column = column.astype("Int64")
     return column.astype("object").where(column.notna(), "").astype(str).str.strip()
 
 
 def _numbers(column):
-    return pd.to_numeric(column, errors="coerce").astype(np.float64)
+    """Float64; NaN for what is no number, or stands for none."""
+    number = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    return number.mask(number.isin(MISSING))
 
 
 def _find(table, given, usual, param, path):
@@ -299,17 +318,11 @@ def _listing(table, most=30):
 def _read_text(path, member, x, y, crs):
     try:
         lines = _decode(_raw(path, member)).splitlines(keepends=True)
-        separator, header = _header(lines)
-        options = (
-            {"quoting": csv.QUOTE_NONE} if separator == "\t" else {}
-        )  # tabs need no quotes, and stray ones eat lines
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            text = io.StringIO("".join(lines[header:]))
-            table = pd.read_csv(text, sep=separator, low_memory=False, skipinitialspace=True, **options)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"data.wells: {path}: not a CSV ({' '.join(str(error).split())})") from None
-    table.columns = [str(c).strip() for c in table.columns]
+        table = _table_of(lines, *_header(lines, x, y))
+    except _UNREADABLE as error:
+        raise InputError(
+            f"data.wells: {path}: not a CSV, damaged or encrypted ({' '.join(str(error).split())})"
+        ) from None
     if crs is None and x is None and y is None:
         x, y = _find(table, None, LONGITUDE, "", path), _find(table, None, LATITUDE, "", path)
         if x is not None and y is not None:
@@ -332,6 +345,39 @@ def _read_text(path, member, x, y, crs):
     return _points(table, x, y, parse_crs(crs, "wells.crs"))
 
 
+def _table_of(lines, separator, header):
+    """All cells as the text that they are; numbers with a decimal comma or a comma between thousands as plain ones."""
+    # tabs need no quotes, and stray ones eat lines
+    options: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if separator == "\t" else {}
+    first, second = ([*csv.reader([line], delimiter=separator)] for line in [*lines[header:], "", ""][:2])
+    # one cell more than the header has names: an empty one at the end, or a number of the row at the beginning
+    numbered = bool(first and second) and len(second[0]) == len(first[0]) + 1 and second[0][-1].strip() != ""
+    if numbered:
+        options["index_col"] = 0
+    else:
+        options |= {"index_col": False, "usecols": range(len(first[0])) if first else None}
+    text = io.StringIO("".join(lines[header:]))
+    table = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False, skipinitialspace=True, **options)
+    table = table.reset_index(drop=True)
+    names = [str(c).lstrip("#").strip().strip('"').strip() for c in table.columns]
+    seen: dict[str, int] = {}
+    for k, name in enumerate(names):
+        seen[name] = seen.get(name, -1) + 1
+        names[k] = f"{name}.{seen[name]}" if seen[name] else name
+    table.columns = names
+    pattern, separating = (_THOUSANDS, ",") if separator == "," else (_DECIMAL_COMMA, "")
+    for name in names:
+        cells = table[name].fillna("").str.strip()
+        if separator == "\t":
+            cells = cells.str.replace(r'^"(.*)"$', r"\1", regex=True)
+        table[name] = cells
+        odd = cells[(cells != "") & pd.to_numeric(cells, errors="coerce").isna()]
+        odd = odd[odd.str.lower() != "nan"]
+        if len(odd) and odd.str.fullmatch(pattern).all():
+            table.loc[odd.index, name] = odd.str.replace(",", "" if separating else ".")
+    return table
+
+
 def _raw(path, member):
     if member:
         with zipfile.ZipFile(path) as archive:
@@ -343,24 +389,28 @@ def _raw(path, member):
 
 def _decode(raw):
     """Text in UTF-8, or else in the Windows code page that old tables and the Global Heat Flow Database are in."""
+    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return raw.decode("utf-16")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("cp1252")
 
 
-def _header(lines, most=60):
+def _header(lines, x, y, most=60):
     """Separator and number of the header line: the first that names both coordinates, else the first but comments.
 
     The Global Heat Flow Database has comments and lines of codes above its header.
     """
-    plain = [k for k, line in enumerate(lines[:most]) if line.strip() and not line.startswith("#")]
-    if not plain:
+    written = [k for k, line in enumerate(lines[:most]) if line.strip()]
+    plain = [k for k in written if not lines[k].startswith("#")] or written
+    if not written:
         return ",", 0
-    separators = {k: max(",;\t", key=lines[k].count) for k in plain}
-    for k in plain:
-        cells = {cell.strip().strip('"').lower() for cell in lines[k].split(separators[k])}
-        if cells & {*LONGITUDE, *EASTING} and cells & {*LATITUDE, *NORTHING}:
+    across, up = ({x.lower()} if x else {*LONGITUDE, *EASTING}), ({y.lower()} if y else {*LATITUDE, *NORTHING})
+    separators = {k: max(",;\t", key=re.sub(r'"[^"]*"', "", lines[k]).count) for k in written}
+    for k in written:
+        cells = {cell.strip().strip('"').strip().lower() for cell in lines[k].lstrip("#").split(separators[k])}
+        if cells & across and cells & up:
             return separators[k], k
     return separators[plain[0]], plain[0]
 
@@ -391,6 +441,7 @@ def _read_vector(path, layer, crs):
     if single.any():  # one point each in files whose type is multipoint; the rest is not a place
         only = table.geometry[single].apply(lambda g: g.geoms[0] if len(g.geoms) == 1 else None)
         table.loc[single, "geometry"] = only
+    table.loc[table.geometry.geom_type != "Point", "geometry"] = None  # a line or an area is no well
     if crs is not None:
         return table.set_crs(parse_crs(crs, "wells.crs").to_wkt(), allow_override=True)
     if table.crs is None:

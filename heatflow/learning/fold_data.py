@@ -1,5 +1,6 @@
 """The tiles of one fold, normalised as that fold's training tiles ask for."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import geopandas
 import numpy as np
 
+from heatflow.geo.grid import TileGrid
 from heatflow.geo.vector import read_features
-from heatflow.learning.folds import read_roles
+from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import normalise
 
 
@@ -17,13 +19,13 @@ class FoldData:
     """Kept tiles with their roles and scalings.
 
     `table`: the kept tiles, a row each. `pixels`: packed array of all tiles (n, size, size), metres, NaN for nodata.
-    `position`: row of `pixels` that holds each kept tile. `roles`: (folds, n) str. `scalings`: one for each fold.
+    `position`: row of `pixels` that holds each kept tile. `split`: the folds. `scalings`: one for each fold.
     """
 
     table: geopandas.GeoDataFrame
     pixels: np.ndarray
     position: np.ndarray
-    roles: np.ndarray
+    split: Folds
     scalings: list[dict[str, float]]
 
     @classmethod
@@ -31,15 +33,20 @@ class FoldData:
         """Read what the tile, filter, split and normalize stages wrote; pixels stay on disk until asked for."""
         every = read_features(tile_table)["tile"].to_numpy()
         table = read_features(kept)
-        roles = read_roles(folds, table["tile"].to_numpy())
+        split = Folds.read(folds, table["tile"].to_numpy())
         scalings = json.loads(Path(scaling).read_text(encoding="utf-8"))
         return cls(
             table=table,
             pixels=np.load(tiles, mmap_mode="r"),
             position=np.searchsorted(every, table["tile"].to_numpy()),
-            roles=roles,
-            scalings=[scalings[f"fold{k}"] for k in range(len(roles))],
+            split=split,
+            scalings=[scalings[f"fold{k}"] for k in range(len(split.roles))],
         )
+
+    @property
+    def roles(self) -> np.ndarray:
+        """Role of each kept tile in each fold, str (folds, n)."""
+        return self.split.roles
 
     @property
     def folds(self) -> int:
@@ -47,7 +54,7 @@ class FoldData:
 
     @property
     def test_fold(self) -> np.ndarray:
-        """The fold that tests each kept tile, int array (n,)."""
+        """The first fold that tests each kept tile, int array (n,)."""
         return (self.roles == "test").argmax(axis=0)
 
     def members(self, fold: int, role: str) -> np.ndarray:
@@ -61,6 +68,40 @@ class FoldData:
     def normalised(self, fold: int, index: np.ndarray) -> np.ndarray:
         """Tiles as the network of a fold sees them, float32 (m, size, size)."""
         return normalise(self.elevation(index), self.scalings[fold])
+
+    def closed(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
+        """Squares that no training patch of a fold may touch: row and column of the centre and half the edge, pixels.
+
+        Test tiles, widened by `buffer` tiles on all sides, and the tiles of the buffer and of the validation part.
+
+        Returns
+        -------
+        float64 array, shape (m, 3)
+        """
+        roles = self.roles[fold]
+        centre = tiles.centres(self.table["row"].to_numpy(), self.table["col"].to_numpy())
+        half = np.select([roles == "test", roles == "train"], [(0.5 + buffer) * tiles.size, 0], tiles.size / 2)
+        return np.column_stack([centre, half])[half > 0]
+
+    def twins(self) -> list[tuple[int, int, int]]:
+        """Leaks: (fold, tile that is tested, tile that is learnt from) wherever the two hold the very same pixels.
+
+        Tiles without relief are left out: one plain is like another.
+        """
+        same: dict[bytes, list[int]] = {}
+        for k in np.flatnonzero(self.table["relief"].to_numpy() > 0).tolist():
+            content = np.ascontiguousarray(self.pixels[self.position[k]])
+            same.setdefault(hashlib.sha256(content.data).digest(), []).append(k)
+        tile = self.table["tile"].to_numpy()
+        return [
+            (fold, int(tile[a]), int(tile[b]))
+            for group in same.values()
+            if len(group) > 1
+            for fold, roles in enumerate(self.roles)
+            for a in group
+            for b in group
+            if roles[a] == "test" and roles[b] in ("train", "validation")
+        ]
 
     def part(self, fold: int, role: str) -> tuple[np.ndarray, np.ndarray]:
         """Normalised tiles and labels (int64) of one role in a fold."""

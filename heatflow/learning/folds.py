@@ -4,12 +4,15 @@ Tiles close together look alike, so a tile drawn at random is half known from it
 memory. Folds are therefore made of contiguous square blocks (Roberts et al., 2017, Ecography 40:913).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from heatflow.errors import InputError
 
 ROLES = ("train", "validation", "test", "buffer")
+COMPARED = "random"
 TRIALS = 200  # random orders tried for the best balance
 
 
@@ -21,7 +24,9 @@ def split_tiles(
     scheme: str,
     folds: int,
     block_size: int,
+    buffer: float,
     validation: float,
+    repeats: int,
     seed: int,
     size: int,
     stride: int,
@@ -33,25 +38,28 @@ def split_tiles(
     row, col, label : int arrays, shape (n,)
         Place of each tile on the tile grid, and its class.
     scheme : "blocks" or "random" (each tile is a block of its own)
-    folds : number of folds; each tile is in the test part of exactly one
+    folds : number of folds; each tile is in the test part of exactly one of those of a repeat
     block_size : edge of a block in tiles (of `size` pixels)
+    buffer : tiles; one nearer than this to a test tile, or that shares pixels with it, takes no part in that fold: its
+        role is "buffer". Not for "random", where it would leave nothing to train on.
     validation : share of a fold's training side that is kept for validation, in whole blocks
-    size, stride : of the tiles, pixels. Where tiles overlap, one that shares pixels with a test tile takes no part in
-        that fold: its role is "buffer".
+    repeats : how often the tiles are dealt anew
+    size, stride : of the tiles, pixels
 
     Returns
     -------
-    roles : object array of str, shape (folds, n)
+    roles : object array of str, shape (repeats * folds, n)
 
     Raises
     ------
     InputError
         Fewer blocks than folds, or too few for a validation part.
     """
-    rng = np.random.default_rng(seed)
     blocks = np.arange(len(row))
     if scheme == "blocks":
         blocks = block_of(row, col, block_size, size, stride)
+    else:
+        buffer = 0.0  # around tiles at random it would leave nothing to train on
     n_blocks = len(np.unique(blocks))
     if n_blocks < folds + 1:
         what = "blocks of tiles" if scheme == "blocks" else "tiles"
@@ -60,27 +68,36 @@ def split_tiles(
             f"split.folds: {folds} folds and a validation part need at least {folds + 1} {what}, "
             f"and there are {n_blocks} ({len(row)} tiles); decrease {remedy}"
         )
-    fold = _deal(blocks, label, folds, rng)
-    roles = np.full((folds, len(row)), "train", dtype=object)
-    for k in range(folds):
-        test = fold == k
-        side = np.flatnonzero(~test)
-        parts = max(2, round(1 / validation))
-        parts = min(parts, len(np.unique(blocks[side])))
-        dealt = _deal(blocks[side], label[side], parts, rng)
-        held_out = min(range(parts), key=lambda p: _imbalance(label[side], dealt == p, 1 / parts))
-        roles[k, side[dealt == held_out]] = "validation"
-        roles[k, test] = "test"
-        if stride < size:
-            roles[k, side[_touches(row[side], col[side], row[test], col[test], size, stride)]] = "buffer"
-            learners = np.flatnonzero(roles[k] == "train")
-            kept = np.flatnonzero(roles[k] == "validation")
-            roles[k, learners[_touches(row[learners], col[learners], row[kept], col[kept], size, stride)]] = "buffer"
-        if not (roles[k] == "train").any() or not (roles[k] == "validation").any():
+    place = np.column_stack([row, col])
+    every = []
+    for repeat in range(repeats):
+        rng = np.random.default_rng([seed, repeat])
+        fold = _deal(blocks, label, folds, rng)
+        every += [
+            _roles_of_fold(fold == k, place, blocks, label, buffer, validation, size, stride, rng) for k in range(folds)
+        ]
+    for k, roles in enumerate(every):
+        if not (roles == "train").any() or not (roles == "validation").any():
             raise InputError(
-                f"split: fold {k} has no tile left to train or validate on after those that overlap its test tiles "
-                "were set aside; increase tile.stride, or decrease split.folds or split.block_size"
+                f"split: fold {k} has no tile left to train or validate on after those within {buffer:g} tiles of its "
+                "test tiles were set aside; decrease split.buffer, or increase split.block_size"
             )
+    return np.array(every, dtype=object)
+
+
+def _roles_of_fold(test, place, blocks, label, buffer, validation, size, stride, rng):
+    roles = np.full(len(place), "train", dtype=object)
+    roles[test] = "test"
+    roles[~test & _nearer(place, place[test], buffer, size, stride)] = "buffer"
+    side = np.flatnonzero(roles == "train")
+    parts = min(max(2, round(1 / validation)), len(np.unique(blocks[side])))
+    if parts < 2:
+        return roles
+    dealt = _deal(blocks[side], label[side], parts, rng)
+    held_out = min(range(parts), key=lambda p: _imbalance(label[side], dealt == p, 1 / parts))
+    kept = dealt == held_out
+    roles[side[~kept & _nearer(place[side], place[side[kept]], 0, size, stride)]] = "buffer"
+    roles[side[kept]] = "validation"
     return roles
 
 
@@ -130,12 +147,10 @@ def _imbalance(label, chosen, fair):
     return sum((np.mean(chosen[label == k]) / fair - 1) ** 2 for k in np.unique(label))
 
 
-def _touches(row, col, test_row, test_col, size, stride):
-    """Whether each tile shares a pixel with any of the other tiles."""
-    reach = (size - 1) // stride
-    near = np.abs(row[:, None] - test_row) <= reach
-    near &= np.abs(col[:, None] - test_col) <= reach
-    return near.any(axis=1)
+def _nearer(place, other, buffer, size, stride):
+    """Whether each tile shares a pixel with one of the others, or lies nearer to it than `buffer` tiles."""
+    apart = np.abs(place[:, None] - other).max(axis=2, initial=0) * stride - size  # pixels between their edges
+    return (apart < buffer * size).any(axis=1)
 
 
 def absent_classes(roles: np.ndarray, label: np.ndarray, n_classes: int) -> list[tuple[int, str, int]]:
@@ -148,15 +163,43 @@ def absent_classes(roles: np.ndarray, label: np.ndarray, n_classes: int) -> list
     return found
 
 
-def fold_table(tile: np.ndarray, roles: np.ndarray) -> pd.DataFrame:
-    """Long table of ``tile``, ``fold``, ``role``, one row for each tile in each fold."""
-    folds, n = roles.shape
-    return pd.DataFrame(
-        {"tile": np.tile(tile, folds), "fold": np.repeat(np.arange(folds), n), "role": roles.ravel().astype(str)}
-    )
+@dataclass(frozen=True)
+class Folds:
+    """Roles of all tiles in all folds.
 
+    `roles`: object array of str, shape (folds, n). `repeat`: str array, shape (folds,): number of the deal that each
+    fold belongs to, or COMPARED for folds that are only there to show how much a random split flatters.
+    """
 
-def read_roles(path, tile: np.ndarray) -> np.ndarray:
-    """Roles from a file that `fold_table` filled: object array of str, shape (folds, n), in the order of `tile`."""
-    table = pd.read_csv(path).pivot(index="fold", columns="tile", values="role")
-    return table[tile].to_numpy(dtype=object)
+    roles: np.ndarray
+    repeat: np.ndarray
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Index of the folds that skill is measured on."""
+        return np.flatnonzero(self.repeat != COMPARED)
+
+    @property
+    def compared(self) -> np.ndarray:
+        """Index of the folds of the random split that they are compared with; may be empty."""
+        return np.flatnonzero(self.repeat == COMPARED)
+
+    def table(self, tile: np.ndarray) -> pd.DataFrame:
+        """Long table of ``tile``, ``fold``, ``repeat``, ``role``, one row for each tile in each fold."""
+        folds, n = self.roles.shape
+        return pd.DataFrame(
+            {
+                "tile": np.tile(tile, folds),
+                "fold": np.repeat(np.arange(folds), n),
+                "repeat": np.repeat(self.repeat, n),
+                "role": self.roles.ravel().astype(str),
+            }
+        )
+
+    @classmethod
+    def read(cls, path, tile: np.ndarray) -> "Folds":
+        """Folds from a file that `table` filled, the tiles in the order of `tile`."""
+        table = pd.read_csv(path, dtype={"repeat": str})
+        roles = table.pivot(index="fold", columns="tile", values="role")
+        repeat = table.drop_duplicates("fold").sort_values("fold")["repeat"]
+        return cls(roles[tile].to_numpy(dtype=object), repeat.to_numpy(dtype=str))

@@ -2,13 +2,15 @@
 
 import torch
 from torch import nn
+from torch.nn.functional import logsigmoid
 
 
 class SpatialMean(nn.Module):
-    """Average over the map, (n, k, h, w) -> (n, k). Unlike adaptive pooling, deterministic on a GPU as well."""
+    """Average over the map, (n, k, h, w) -> (n, k), in float32 or better. Unlike adaptive pooling, deterministic on a
+    GPU as well."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(dim=(2, 3))
+        return x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 class Dropout(nn.Dropout):
@@ -49,8 +51,71 @@ def nin_block(
     return nn.Sequential(*layers)
 
 
+class Softmax(nn.Module):
+    """A score for each class, as they come.
+
+    Like the other decisions: `inputs` is the number of averages that it takes, and `scores_for` gives those that lead
+    to class shares.
+    """
+
+    def __init__(self, classes: int, first_high: int):
+        super().__init__()
+        self.inputs: int = classes
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores
+
+    def scores_for(self, shares: torch.Tensor) -> torch.Tensor:
+        """Averages (inputs,) that give each class its share (classes,)."""
+        return torch.log(shares)
+
+
+class Ordinal(nn.Module):
+    """Chances to pass each edge, given that the one before is passed (CORN: Shi, Cao and Raschka, 2023, Pattern Anal
+    Applic 26:941), turned into log-probabilities of the classes. A wrong class costs more the further off it is."""
+
+    def __init__(self, classes: int, first_high: int):
+        super().__init__()
+        self.inputs: int = classes - 1
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        passed, stopped = logsigmoid(scores), logsigmoid(-scores)
+        before = nn.functional.pad(passed.cumsum(dim=1), (1, 0))
+        return before + nn.functional.pad(stopped, (0, 1))
+
+    def scores_for(self, shares: torch.Tensor) -> torch.Tensor:
+        beyond = shares.flip(0).cumsum(0).flip(0)
+        return torch.log(beyond[1:] / shares[:-1])
+
+
+class TwoStage(nn.Module):
+    """First low or high, then the class among the low or the high ones, turned into log-probabilities: the separate
+    models for low and high classes that the report asks for, on one body."""
+
+    def __init__(self, classes: int, first_high: int):
+        super().__init__()
+        self.inputs: int = classes + 1
+        self.first_high = first_high
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        stage, low, high = scores.split([1, self.first_high, self.inputs - 1 - self.first_high], dim=1)
+        low = low.log_softmax(dim=1) + logsigmoid(-stage)
+        return torch.cat([low, high.log_softmax(dim=1) + logsigmoid(stage)], dim=1)
+
+    def scores_for(self, shares: torch.Tensor) -> torch.Tensor:
+        high = shares[self.first_high :].sum()
+        return torch.cat([torch.log(high / (1 - high))[None], torch.log(shares)])
+
+
+DECISIONS: dict[str, type[Softmax | Ordinal | TwoStage]] = {
+    "cross_entropy": Softmax,
+    "ordinal": Ordinal,
+    "two_stage": TwoStage,
+}
+
+
 class NetworkInNetwork(nn.Module):
-    """Terrain tiles (n, 1, size, size) to class scores (n, classes).
+    """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
     Parameters
     ----------
@@ -63,14 +128,26 @@ class NetworkInNetwork(nn.Module):
     batch_norm : batch normalisation
     head_relu : ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class
         whose map is clipped everywhere has score 0 and gradient 0, and never comes back.
+    loss : "cross_entropy", "ordinal" or "two_stage": how the averages of the last maps become scores. Whichever it is,
+        cross-entropy of the scores is the loss.
+    first_high : lowest class above the binary edge
     """
 
-    def __init__(self, classes: int, channels: list[int], dropout: float, batch_norm: bool, head_relu: bool):
+    def __init__(
+        self,
+        classes: int,
+        channels: list[int],
+        dropout: float,
+        batch_norm: bool,
+        head_relu: bool,
+        loss: str = "cross_entropy",
+        first_high: int = 1,
+    ):
         super().__init__()
         self.classes = classes
         self.settings = {
             "classes": classes, "channels": list(channels), "dropout": dropout, "batch_norm": batch_norm,
-            "head_relu": head_relu,
+            "head_relu": head_relu, "loss": loss, "first_high": first_high,
         }  # fmt: skip
         body: list[nn.Module] = []
         for number, (inputs, outputs) in enumerate(zip([1, *channels], channels, strict=False)):
@@ -78,11 +155,13 @@ class NetworkInNetwork(nn.Module):
             body.append(nin_block(inputs, outputs, kernel, stride, padding, batch_norm=batch_norm))
             body += [nn.MaxPool2d(3, 2), Dropout(dropout)]
         self.body = nn.Sequential(*body)
-        self.head = nin_block(channels[-1], classes, 3, 1, 1, batch_norm=batch_norm, last_relu=head_relu)
+        self.decision: Softmax | Ordinal | TwoStage = DECISIONS[loss](classes, first_high)
+        maps = int(self.decision.inputs)
+        self.head = nin_block(channels[-1], maps, 3, 1, 1, batch_norm=batch_norm, last_relu=head_relu)
         self.pool = SpatialMean()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pool(self.head(self.body(x)))
+        return self.decision(self.pool(self.head(self.body(x))))
 
     def start_from(self, shares: torch.Tensor) -> None:
         """Let the last bias give the class shares, so that no epoch is spent on finding them.
@@ -92,4 +171,4 @@ class NetworkInNetwork(nn.Module):
         last = [m for m in self.head if isinstance(m, nn.Conv2d)][-1]
         if not self.settings["head_relu"] and last.bias is not None:
             with torch.no_grad():
-                last.bias.copy_(torch.log(shares))
+                last.bias.copy_(self.decision.scores_for(shares))

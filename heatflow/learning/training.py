@@ -1,9 +1,11 @@
 """Training one network on one fold: a plain loop."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -30,7 +32,8 @@ class Recipe:
     momentum: float
     weight_decay: float
     schedule: str
-    seed: int
+    class_weights: bool
+    early_stopping: int | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,37 @@ class Part:
     def of(cls, tiles: np.ndarray, labels: np.ndarray, engine: Engine) -> "Part":
         pixels = torch.from_numpy(tiles)[:, None].to(engine.device, engine.dtype)
         return cls(pixels, torch.from_numpy(labels).to(engine.device))
+
+
+class Source(Protocol):
+    """What a network learns from: `len` tiles an epoch, whose `labels` say how common each class is."""
+
+    labels: torch.Tensor
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, int64 (steps, batch)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TileSource:
+    """The training tiles as they lie on the grid, augmented anew for every batch."""
+
+    part: Part
+    augment: v2.Transform
+
+    @property
+    def labels(self) -> torch.Tensor:
+        return self.part.labels
+
+    def __len__(self) -> int:
+        return len(self.part.labels)
+
+    def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for chosen in order.to(self.part.labels.device):
+            yield self.augment(self.part.tiles[chosen]), self.part.labels[chosen]
 
 
 @contextmanager
@@ -62,34 +96,35 @@ def reproducible(seed: int) -> Iterator[None]:
 
 def train_network(
     network: NetworkInNetwork,
-    training: Part,
+    source: Source,
     validation: Part,
     recipe: Recipe,
-    augment: v2.Transform,
     engine: Engine,
     on_epoch: Callable[[dict], None] = lambda row: None,
 ) -> list[dict]:
     """Train `network` in place and return its history, a row for each epoch.
 
-    Nothing is chosen by the validation part here: it is measured after each epoch, and the weights of the last epoch
-    are kept.
+    Without early stopping nothing is chosen by the validation part: it is measured after each epoch, and the weights of
+    the last epoch are kept. With it, training ends once the validation loss has not fallen for so many epochs, and the
+    weights of its lowest are kept.
 
     Raises
     ------
     InputError
         The loss is no longer finite.
     """
-    labels = training.labels
     classes = network.classes
+    labels = source.labels.cpu()
     shares = (torch.bincount(labels, minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
+    weight = (1 / (classes * shares)).to(engine.device, engine.dtype) if recipe.class_weights else None
     engine.place(network)
-    network.start_from(shares.to(engine.dtype))
-    steps = math.ceil(len(labels) / recipe.batch_size)
+    network.start_from(torch.full_like(shares, 1 / classes) if recipe.class_weights else shares)
+    steps = math.ceil(len(source) / recipe.batch_size)
     optimizer = make_optimizer(network, recipe)
     schedule = make_schedule(optimizer, recipe, steps)
-    history = []
+    history, best, kept = [], math.inf, None
     for epoch in range(1, recipe.epochs + 1):
-        train_loss, train_accuracy = train_one_epoch(network, training, recipe, augment, engine, optimizer, schedule)
+        train_loss, train_accuracy = train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight)
         if not math.isfinite(train_loss):
             raise InputError(
                 f"train.lr: in epoch {epoch} the loss is no longer a finite number; "
@@ -102,19 +137,24 @@ def train_network(
         }  # fmt: skip
         history.append(row)
         on_epoch(row)
+        if recipe.early_stopping is not None:
+            if loss < best:
+                best, best_epoch, kept = loss, epoch, copy.deepcopy(network.state_dict())
+            elif epoch - best_epoch >= recipe.early_stopping:
+                break
+    if kept is not None:
+        network.load_state_dict(kept)
     return history
 
 
-def train_one_epoch(network, part, recipe, augment, engine, optimizer, schedule) -> tuple[float, float]:
+def train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight=None) -> tuple[float, float]:
     """One pass over the tiles in random order, augmented anew; mean loss and accuracy while learning."""
     network.train()
-    device = part.labels.device
-    loss_sum, right = (torch.zeros((), dtype=torch.float64, device=device) for _ in range(2))
-    order = batches(len(part.labels), recipe.batch_size).to(device)
-    for chosen in order:
-        tiles, labels = part.tiles[chosen], part.labels[chosen]
-        scores = engine.forward(network, augment(tiles).contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(scores, labels)
+    loss_sum, right = (torch.zeros((), dtype=torch.float64, device=engine.device) for _ in range(2))
+    order = batches(len(source), recipe.batch_size)
+    for tiles, labels in source.epoch(order):
+        scores = engine.forward(network, tiles.contiguous(memory_format=torch.channels_last))
+        loss = functional.cross_entropy(scores, labels, weight)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -4,14 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from heatflow.files import replacing
+from heatflow.geo.grid import TileGrid
 
+FOLD_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")  # Okabe and Ito (2008)
+ROLE_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#D55E00", "buffer": "#F0E442"}
 SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
 DPI = 100
 
@@ -104,6 +110,52 @@ def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
     return figure
+
+
+def folds_figure(
+    elevation: np.ndarray, tiles: TileGrid, row: np.ndarray, col: np.ndarray, fold: np.ndarray, roles: np.ndarray
+) -> Figure:
+    """Tiles on hillshade: on the left the fold that tests each, on the right the role of each in the first fold.
+
+    Parameters
+    ----------
+    elevation : float array, metres, NaN for no data; the region of `tiles` at any resolution
+    row, col : int arrays, shape (n,), of the tiles
+    fold : int array, shape (n,)
+    roles : str array, shape (n,)
+    """
+    left, bottom, right, top = (edge / 1000 for edge in tiles.grid.bounds)
+    left, right, bottom, top = 0, right - left, 0, top - bottom
+    shade = hillshade(elevation, (right - left) * 1000 / elevation.shape[1])
+    edge, step = (n * tiles.grid.resolution / 1000 for n in (tiles.size, tiles.stride))
+    figure = Figure(figsize=(11, 1.6 + 5 * top / right), layout="constrained")
+    names = [f"fold {k}" for k in range(fold.max() + 1)]
+    shown = [r for r in ROLE_COLOURS if (roles == r).any()]
+    panels = (
+        ("fold that tests each tile", np.array(names)[fold], dict(zip(names, _fold_colours(len(names)), strict=True))),
+        ("what each tile does in fold 0", roles, {r: ROLE_COLOURS[r] for r in shown}),
+    )
+    for axes, (title, group, colours) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
+        axes.set_facecolor("0.93")
+        axes.imshow(shade, cmap="gray", vmin=0, vmax=1, extent=(left, right, bottom, top))
+        for name, colour in colours.items():
+            here = np.flatnonzero(group == name)
+            boxes = [Rectangle((col[i] * step, top - row[i] * step - edge), edge, edge) for i in here]
+            axes.add_collection(
+                PatchCollection(boxes, facecolor=to_rgba(colour, 0.55), edgecolor="white", lw=0.7), autolim=False
+            )
+            axes.plot([], [], "s", color=colour, ms=9, label=f"{name} ({len(here)})")
+        axes.set_title(title, fontsize=11)
+        axes.set_xlabel("km east of the corner")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=9, frameon=False)
+        axes.set_aspect("equal")
+    figure.axes[0].set_ylabel("km north of the corner")
+    return figure
+
+
+def _fold_colours(n):
+    """Okabe and Ito's colours, then others that can still be told apart."""
+    return [FOLD_COLOURS[k] if n <= len(FOLD_COLOURS) else colormaps["viridis"](k / (n - 1)) for k in range(n)]
 
 
 def saliency_figure(examples: list[dict | None], rows: list[str], columns: list[str], method: str, resolution: float):

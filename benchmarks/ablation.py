@@ -1,0 +1,218 @@
+"""The report's experiments, one after the other, and a table of what each of its claims comes to.
+
+    python -m benchmarks.ablation NAME [-S key=value ...]
+
+NAME is that of the region in the table; what follows -S holds for every run, such as the region's files. Each run is a
+DVC experiment `ablation-NAME-<row>`. Runs that are there already for the committed code are not run again, so that an
+interrupted ablation goes on where it was.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import dvc.api
+import numpy as np
+import pyogrio
+import yaml
+from dvc.exceptions import DvcException
+
+from heatflow.analysis.intervals import draw_weights, interval, verdict
+from heatflow.analysis.skill import scores
+from heatflow.errors import InputError
+from heatflow.files import replacing
+from heatflow.learning.folds import block_of
+
+FOLDER = Path(__file__).parent
+EPOCHS = 30  # of every run, so that a region takes half an hour on two cores
+GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  # the report's tiles, turns and dropout
+PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
+REPORT = (
+    *GRID, "train.optimizer=sgd", "train.schedule=constant", "train.weight_decay=0",
+    "model.batch_norm=false", "model.head_relu=true", "normalize.method=max",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment: what it changes, and the row that it is held against."""
+
+    title: str
+    changes: tuple[str, ...]
+    against: str | None = None
+    claim: str = ""
+
+
+ROWS = {
+    "plain": Row("plain Network-in-Network", PLAIN, claim="overfits heavily"),
+    "augmented": Row(
+        "and augmentation",
+        ("augment.resample=false", "augment.rotation=90", "train.dropout=0"),
+        "plain",
+        "slightly better",
+    ),
+    "dropout": Row("and dropout", GRID, "augmented", "overfits less"),
+    "report": Row("the report's final recipe", REPORT, "dropout", "45.2 % accuracy"),
+    "max": Row("normalised by the maximum", (*GRID, "normalize.method=max"), "none", "+1.2 % accuracy"),
+    "none": Row("not normalised", (*GRID, "normalize.method=none"), "dropout"),
+    "unfiltered": Row(
+        "low-data tiles kept",
+        (*GRID, "filter.min_valid=0", "filter.min_relief=null", "filter.max_constant=null"),
+        "dropout",
+        "-2.3 % accuracy",
+    ),
+    "noise": Row("noise added", (*GRID, "augment.noise=0.1"), "dropout", "cost without benefit"),
+    "head_relu": Row("ReLU after the last convolution", (*GRID, "model.head_relu=true"), "dropout", "(not noticed)"),
+    "random": Row("tiles dealt to folds at random", (*GRID, "split.scheme=random"), "dropout", "(not noticed)"),
+    "resampled": Row("heatflow's default: resampled patches", (), "dropout"),
+    "ordinal": Row("the same with an ordinal loss", ("train.loss=ordinal",), "resampled"),
+    "two_stage": Row("the same, low or high first", ("train.loss=two_stage",), "resampled", "an open question"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description="The report's experiments.")
+    parser.add_argument("name", help="of the region in the table")
+    parser.add_argument("-S", dest="common", action="append", default=[], metavar="key=value", help="for every run")
+    options = parser.parse_args()
+    if not options.name.isidentifier():
+        raise InputError(f"the name of the region is {options.name!r}; use letters, digits and underscores")
+    if _git("status", "--porcelain", "--untracked-files=no"):
+        raise InputError("the working tree differs from the last commit; commit first, so that the table has a commit")
+    experiments = {row: _experiment(options.name, row, options.common) for row in ROWS}
+    there = set(_dvc("exp", "list", "--name-only").split())
+    todo = {row: name for row, name in experiments.items() if name not in there}
+    print(f"{len(ROWS) - len(todo)} of {len(ROWS)} runs are there, {len(todo)} to go", flush=True)
+    if todo:
+        _dvc("queue", "remove", "--all")
+        for row, name in todo.items():
+            every = (f"train.epochs={EPOCHS}", *options.common, *ROWS[row].changes)
+            changes = [word for change in every for word in ("-S", change)]
+            _dvc("exp", "run", "--queue", "--name", name, *changes, "evaluate")
+        subprocess.run(["dvc", "exp", "run", "--run-all"], check=False)
+        there = set(_dvc("exp", "list", "--name-only").split())
+        if missing := [row for row, name in experiments.items() if name not in there]:
+            raise InputError(f"did not end well: {', '.join(missing)}; see: dvc queue status, dvc queue logs <name>")
+    path = FOLDER / f"ABLATION_{options.name}.md"
+    with replacing(path) as beside:
+        beside.write_text(_table(options.name, options.common, experiments), encoding="utf-8")
+    print(path)
+
+
+def _experiment(region, row, common):
+    """Name of a run: another one where the committed code, the params or what is changed differ."""
+    content = [_git("rev-parse", f"HEAD:{path}") for path in ("heatflow", "stages", "params.yaml", "dvc.yaml")]
+    key = hashlib.sha256(json.dumps([content, EPOCHS, common, ROWS[row].changes]).encode()).hexdigest()[:7]
+    return f"ablation-{region}-{row}-{key}".replace("_", "-").lower()
+
+
+def _table(region, common, experiments):
+    results = {row: _result(name) for row, name in experiments.items()}
+    command = " ".join(["python -m benchmarks.ablation", region, *(f"-S {_without_folder(c)}" for c in common)])
+    lines = [
+        f"# The report's experiments: {region}",
+        "",
+        f"`{command}`, out of fold, with 95 % intervals of a block bootstrap.",
+        f"Every network at the default's width, {EPOCHS} epochs.",
+        "A difference is taken tile by tile, on the tiles that both runs have.",
+        "",
+        "| run | tiles | accuracy | constant guess | AUC of above 50 mW/m² | quadratic kappa | training loss "
+        "| stuck folds | dead classes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row, result in results.items():
+        e, t = result["evaluation"], result["train"]
+        guess = 100 * e["baseline"]["constant"]["accuracy"]
+        lines.append(
+            f"| {ROWS[row].title} | {e['tiles']} | {_span(e, 'accuracy', 100)} % | {guess:.1f} % "
+            f"| {_span(e, 'auc_high')} | {_span(e, 'quadratic_kappa')} | {t['train_loss']:.3f} | {t['stuck_folds']} "
+            f"| {t['dead_classes']} |"
+        )
+    lines += [
+        "", "| what | held against | the report says | accuracy, points | AUC |", "| --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for row, spec in ROWS.items():
+        if spec.against:
+            accuracy, auc = _difference(results[row], results[spec.against])
+            lines.append(
+                f"| {spec.title} | {ROWS[spec.against].title} | {spec.claim or 'nothing'} | "
+                f"{_change(accuracy, 100, 1)} | {_change(auc, 1, 3)} |"
+            )
+    e = results["resampled"]["evaluation"]
+    lines += ["", "AUC of what needs no network, beside resampled patches:", ""]
+    lines += ["| baseline | AUC | the network's, less it | the network is |", "| --- | --- | --- | --- |"]
+    for name, against in e["skill"].items():
+        difference = against["auc_high"], against["auc_high_low"], against["auc_high_high"]
+        auc = _span(e["baseline"][name], "auc_high")
+        lines.append(f"| {name} | {auc} | {_change(difference, 1, 3)} | {against['verdict']} it |")
+    return "\n".join(lines) + "\n"
+
+
+def _result(name):
+    """Metrics and out-of-fold predictions of an experiment."""
+    found = {
+        part: json.loads(dvc.api.read(f"metrics/{part}.json", rev=name, encoding="utf-8"))
+        for part in ("evaluation", "train")
+    }
+    content = dvc.api.read("data/predictions.fgb", rev=name, mode="rb")
+    found["predictions"] = pyogrio.read_dataframe(io.BytesIO(content), read_geometry=False).set_index("tile")
+    found["params"] = yaml.safe_load(dvc.api.read("params.yaml", rev=name, encoding="utf-8"))
+    return found
+
+
+def _difference(one, other):
+    """Accuracy and AUC of one run less those of another with intervals, on the tiles that both have."""
+    p = one["params"]
+    both = one["predictions"].index.intersection(other["predictions"].index)
+    a, b = one["predictions"].loc[both], other["predictions"].loc[both]
+    stride = p["tile"]["stride"] or p["tile"]["size"]
+    block = block_of(a["row"].to_numpy(), a["col"].to_numpy(), p["split"]["block_size"], p["tile"]["size"], stride)
+    weight = np.concatenate([np.ones((1, len(both))), draw_weights(block, p["split"]["seed"])])
+    first_high = p["tile"]["edges"].index(p["tile"]["binary_edge"]) + 1
+    columns = [f"p{k}" for k in range(len(p["tile"]["edges"]) + 1)]
+    s, t = (scores(x["label"].to_numpy(), x[columns].to_numpy(), first_high, weight) for x in (a, b))
+    return [(d[0], *interval(d[1:])) for d in (s[key] - t[key] for key in ("accuracy", "auc_high"))]
+
+
+def _without_folder(change):
+    """A param as it stands in the table: of a file its name, not where it lies on this machine."""
+    key, _, value = change.partition("=")
+    return f"{key}={Path(value).name}" if value.startswith("/") else change
+
+
+def _span(metrics, key, scale=1):
+    digits = 1 if scale == 100 else 3
+    low, value, high = (scale * metrics[name] for name in (f"{key}_low", key, f"{key}_high"))
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _change(difference, scale, digits):
+    value, low, high = (scale * x for x in difference)
+    word = {"above": "better", "below": "worse"}.get(verdict(low, high), "within noise")
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}), {word}"
+
+
+def _git(*words):
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _dvc(*words):
+    done = subprocess.run(["dvc", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"dvc {' '.join(words)}:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (InputError, DvcException) as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
