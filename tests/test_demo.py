@@ -29,10 +29,8 @@ def test_erased_structures_leave_wells_and_truth_but_not_their_terrain(region):
     assert erased.wells.equals(region.wells)
     assert erased.structures.equals(region.structures)
     away = region.influence < 1e-3
-    rugged = [np.nanstd(np.diff(r.elevation, axis=1)[~away[:, 1:]]) for r in (region, erased)]
-    assert rugged[1] < 0.9 * rugged[0]  # the blocks around structures are gone
-    # and what tells a place with a structure from one without is gone with them
-    for r, least, most in ((region, 1.03, 9), (erased, 0.85, 1.08)):
+    # steepness tells a place with a structure from one without, and no longer once they are erased
+    for r, least, most in ((region, 1.15, 1.5), (erased, 0.9, 1.08)):
         step = np.abs(np.diff(r.elevation, axis=1))
         assert least < np.nanmean(step[~away[:, 1:]]) / np.nanmean(step[away[:, 1:]]) < most
 

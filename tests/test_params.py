@@ -38,7 +38,7 @@ def test_each_fault_is_named(tmp_path, changes, message):
 
 
 def test_all_faults_at_once_with_their_lines(tmp_path):
-    text = (ROOT / "params.yaml").read_text().replace("dropout: 0.2", "dropout: abc").replace("folds: 5", "folds: 0")
+    text = (ROOT / "params.yaml").read_text().replace("dropout: 0.1", "dropout: abc").replace("folds: 5", "folds: 0")
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:

@@ -96,7 +96,7 @@ def test_mistyped_param_stops_before_work_and_loses_nothing(clone):
     call(clone, "git", "checkout", "-q", ".")
     call(clone, "dvc", "checkout")
     assert outputs(clone) == before
-    assert (clone / "data/models/fold0.pt").exists()
+    assert (clone / "data/models/fold0_0.pt").exists()
 
 
 def test_summary_names_metrics_baseline_and_pictures(clone):

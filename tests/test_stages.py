@@ -323,7 +323,8 @@ def test_residuals_are_estimated_where_the_table_has_none(workspace, inputs, wri
         ({"hf_meas": np.full(98, np.nan)}, {}, "column 'hf_meas' holds no number"),
         ({"hf_meas": np.full(98, 80.0), "residual": np.zeros(98)}, {"heat_flow": "other"}, "has no column 'other'"),
         ({"other": np.full(98, 80.0)}, {}, "name one with wells.residual or wells.heat_flow"),
-        ({}, {"quality": ["A*"]}, "none of its 98 wells can be used (98 quality code)"),
+        ({}, {"quality": ["A*"]}, "has no column of quality codes; name it with wells.quality_column"),
+        ({}, {"min_depth": 100}, "has no column of depths; name it with wells.depth"),
     ],
 )
 def test_wells_without_what_is_needed(workspace, inputs, write_wells, capsys, columns, wells, message):
