@@ -29,7 +29,7 @@ from heatflow.files import replacing
 from heatflow.learning.folds import block_of
 
 FOLDER = Path(__file__).parent
-EPOCHS = 30  # of every run, so that a region takes half an hour on two cores
+EPOCHS = 20  # of every run, so that a region takes a quarter of an hour or so on two cores
 GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  # the report's tiles, turns and dropout
 PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
 REPORT = (

@@ -208,7 +208,13 @@ class Train(Section):
 
 
 class Saliency(Section):
-    methods: Annotated[list[Literal["gradient", "guided_backprop"]], Field(min_length=1)]
+    methods: Annotated[
+        list[Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]],
+        Field(min_length=1),
+    ]
+    smooth_shifts: int = Field(
+        ge=1, le=12, description="average maps over this many shifts along each axis, each also flipped; 1: plain maps"
+    )
     batch_size: Count = Field(description="tiles at a time")
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import rasterio
 import torch
 
-from heatflow.analysis.saliency import TITLES, attribute, mosaic, surest_examples
+from heatflow.analysis.saliency import (
+    PER_ELEVATION,
+    TITLES,
+    attribute,
+    lattice_share,
+    mosaic,
+    over_shifts,
+    surest_examples,
+)
 from heatflow.files import replacing, write_json
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
@@ -34,6 +42,7 @@ from stages._stage import (
 )
 
 PARAMS = ("saliency", "tile.edges", "tile.size", "tile.stride", "train.device")
+FIGURES = METRICS / "saliency"
 STRIP = 512  # rows of the map at a time
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS)
 
@@ -47,44 +56,54 @@ def main():
         tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
     elevation = data.elevation(np.arange(len(predictions)))
     results = {}
-    with replacing(SALIENCY) as folder:
+    with replacing(SALIENCY) as folder, replacing(FIGURES) as figures:
         folder.mkdir()
+        figures.mkdir()
         for method in p.saliency.methods:
-            with progress(len(predictions), method, "tile") as bar, reproducible(0):
+            with progress(len(predictions), TITLES[method], "tile") as bar, reproducible(0):
                 maps = np.full(elevation.shape, np.nan, dtype=np.float32)
                 for fold in np.unique(data.test_fold).tolist():  # of repeated splits the first
-                    index = data.members(fold, "test")
+                    index = np.flatnonzero(data.test_fold == fold)
                     inputs = torch.from_numpy(data.normalised(fold, index))[:, None].to(engine.device)
                     target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index])
-                    networks = load_networks(MODELS, fold)
-                    saliency = np.mean(
-                        [
-                            attribute(engine.place(n), inputs, target.to(engine.device), method, p.saliency.batch_size)
-                            for n in networks
-                        ],
-                        axis=0,
-                    )
+                    target = target.to(engine.device)
+                    found = []
+                    for network in load_networks(MODELS, fold):
+                        engine.place(network)
+
+                        def explain(tiles, network=network, target=target, method=method):
+                            return attribute(network, tiles, target, method, p.saliency.batch_size)
+
+                        found.append(over_shifts(explain, inputs, p.saliency.smooth_shifts))
                     bar.update(len(index))
                     # per kilometre of elevation, so that folds with different scalings share one map
-                    maps[index] = saliency / data.scalings[fold]["scale"] * 1000
+                    unit = data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
+                    maps[index] = np.mean(found, axis=0) / unit
             zero = ~np.any(maps, axis=(1, 2))
-            maps[np.isnan(elevation)] = np.nan
             results[method] = {
                 "all_zero_maps": int(zero.sum()),
                 "all_zero_share": float(zero.mean()),
-                "zero_pixel_share": float(np.mean(maps[np.isfinite(maps)] == 0)),
+                "zero_pixel_share": float(np.mean(maps == 0)),
+                "lattice_share": lattice_share(maps[~zero]),
             }
+            maps[np.isnan(elevation)] = np.nan
             height = tiles.grid.height
             strips = (
                 (top, mosaic(maps, predictions, tiles, top, min(top + STRIP, height)))
                 for top in range(0, height, STRIP)
             )
             description = f"{TITLES[method]} of the predicted class"
-            write_cog(folder / f"{method}.tif", tiles.grid, strips, bands=(description,), units="score per km")
-            _figure(predictions, elevation, maps, method, class_ranges(p.tile.edges), tiles.grid.resolution)
-            say(f"{method}: {zero.sum()} of {len(zero)} maps are all zero -> {SALIENCY / f'{method}.tif'}")
+            units = "score per km" if method in PER_ELEVATION else "score"
+            write_cog(folder / f"{method}.tif", tiles.grid, strips, bands=(description,), units=units)
+            picture = _figure(predictions, elevation, maps, method, class_ranges(p.tile.edges), tiles.grid.resolution)
+            save(picture, figures / f"{method}.png")
+            share = results[method]["lattice_share"]
+            if np.isfinite(share):
+                where = SALIENCY / f"{method}.tif"
+                say(f"{TITLES[method]}: {share:.1%} of its energy on the lattice of the network's strides -> {where}")
             if zero.any():
-                warn(f"{method}: a map that is all zero says nothing about its tile")
+                say(f"{TITLES[method]}: {zero.sum()} of {len(zero)} maps are all zero")
+                warn(f"{TITLES[method]}: a map that is all zero says nothing about its tile")
     write_json(METRICS / "saliency.json", {"tiles": len(predictions), **results})
 
 
@@ -100,8 +119,7 @@ def _figure(predictions, elevation, maps, method, ranges, resolution):
         wells = "1 well" if n_wells == 1 else f"{n_wells} wells"
         caption = f"called {ranges[called]}, p = {probability[tile, called]:.2f}, {wells}"
         examples.append({"elevation": elevation[tile], "saliency": maps[tile], "caption": caption})
-    figure = saliency_figure(examples, ranges, ["correct", "incorrect"], TITLES[method], resolution)
-    save(figure, METRICS / f"saliency_{method}.png")
+    return saliency_figure(examples, ranges, ["correct", "incorrect"], TITLES[method], resolution)
 
 
 if __name__ == "__main__":

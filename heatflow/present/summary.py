@@ -18,6 +18,10 @@ def summary(folder: Path) -> str:
     for name in HEADLINE:
         better = "  (lower is better)" if name in ("class_mae", "loss") else ""
         lines.append(f"  {name:<19}{_number(evaluation[name]):>9}{_number(baseline[name]):>16}{better}")
+    lines.append("AUC of the network, less that of what needs no network (95 % interval)")
+    for name, against in evaluation["skill"].items():
+        low, value, high = (_signed(against[key]) for key in ("auc_high_low", "auc_high", "auc_high_high"))
+        lines.append(f"  {name:<19}{value:>9} ({low} to {high}): {against['verdict']} it")
     training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
     if training["stuck_folds"]:
         lines.append(f"  WARNING: {training['stuck_folds']} folds learnt nothing (loss at that of a uniform guess)")
@@ -25,6 +29,10 @@ def summary(folder: Path) -> str:
         lines.append(f"  WARNING: {training['dead_classes']} dead classes (a score that never moves), over all folds")
     pictures = sorted(str(p) for p in folder.glob("*.png"))
     return "\n".join([*lines, "Pictures:", *(f"  {p}" for p in pictures)])
+
+
+def _signed(value):
+    return "-" if value is None else f"{value:+.3f}"
 
 
 def _number(value):
