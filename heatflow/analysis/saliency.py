@@ -206,9 +206,9 @@ def over_shifts(
     padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
     total = np.zeros((len(tiles), size, size))
     count = np.zeros((size, size))
-    for down, right, flips in product(steps, steps, ((), (2, 3))):
+    for down, right, flip in product(steps, steps, (False, True)):
         moved = padded[:, :, reach + down : reach + down + size, reach + right : reach + right + size]
-        found = np.flip(explain(moved.flip(flips)), [axis - 1 for axis in flips])
+        found = explain(moved.flip(2, 3))[:, ::-1, ::-1] if flip else explain(moved)
         own = slice(max(0, down), size + min(0, down)), slice(max(0, right), size + min(0, right))
         its = slice(max(0, -down), size + min(0, -down)), slice(max(0, -right), size + min(0, -right))
         total[:, *own] += found[:, *its]
