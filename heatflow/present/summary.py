@@ -27,7 +27,7 @@ def summary(folder: Path) -> str:
         lines.append(f"  WARNING: {training['stuck_folds']} folds learnt nothing (loss at that of a uniform guess)")
     if training["dead_classes"]:
         lines.append(f"  WARNING: {training['dead_classes']} dead classes (a score that never moves), over all folds")
-    pictures = sorted(str(p) for p in folder.glob("*.png"))
+    pictures = sorted(str(p) for p in folder.rglob("*.png"))
     return "\n".join([*lines, "Pictures:", *(f"  {p}" for p in pictures)])
 
 
