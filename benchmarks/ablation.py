@@ -1,6 +1,6 @@
 """The report's experiments, one after the other, and a table of what each of its claims comes to.
 
-    python -m benchmarks.ablation NAME [-S key=value ...]
+    python -m benchmarks.ablation NAME [-S key=value ...] [--rows ROW ...]
 
 NAME is that of the region in the table; what follows -S holds for every run, such as the region's files. Each run is a
 DVC experiment `ablation-NAME-<row>`. Runs that are there already for the committed code are not run again, so that an
@@ -79,15 +79,16 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description="The report's experiments.")
     parser.add_argument("name", help="of the region in the table")
     parser.add_argument("-S", dest="common", action="append", default=[], metavar="key=value", help="for every run")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="some of the runs alone")
     options = parser.parse_args()
     if not options.name.isidentifier():
         raise InputError(f"the name of the region is {options.name!r}; use letters, digits and underscores")
     if _git("status", "--porcelain", "--untracked-files=no"):
         raise InputError("the working tree differs from the last commit; commit first, so that the table has a commit")
-    experiments = {row: _experiment(options.name, row, options.common) for row in ROWS}
-    there = set(_dvc("exp", "list", "--name-only").split())
+    experiments = {row: _experiment(options.name, row, options.common) for row in ROWS if row in options.rows}
+    there = set(_dvc("exp", "list", "--all-commits", "--name-only").split())
     todo = {row: name for row, name in experiments.items() if name not in there}
-    print(f"{len(ROWS) - len(todo)} of {len(ROWS)} runs are there, {len(todo)} to go", flush=True)
+    print(f"{len(experiments) - len(todo)} of {len(experiments)} runs are there, {len(todo)} to go", flush=True)
     if todo:
         _dvc("queue", "remove", "--all")
         for row, name in todo.items():
@@ -95,7 +96,7 @@ def main():
             changes = [word for change in every for word in ("-S", change)]
             _dvc("exp", "run", "--queue", "--name", name, *changes, "evaluate")
         subprocess.run(["dvc", "exp", "run", "--run-all"], check=False)
-        there = set(_dvc("exp", "list", "--name-only").split())
+        there = set(_dvc("exp", "list", "--all-commits", "--name-only").split())
         if missing := [row for row, name in experiments.items() if name not in there]:
             raise InputError(f"did not end well: {', '.join(missing)}; see: dvc queue status, dvc queue logs <name>")
     path = FOLDER / f"ABLATION_{options.name}.md"
@@ -136,13 +137,16 @@ def _table(region, common, experiments):
     lines += [
         "", "| what | held against | the report says | accuracy, points | AUC |", "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
-    for row, spec in ROWS.items():
-        if spec.against:
+    for row in results:
+        spec = ROWS[row]
+        if spec.against in results:
             accuracy, auc = _difference(results[row], results[spec.against])
             lines.append(
                 f"| {spec.title} | {ROWS[spec.against].title} | {spec.claim or 'nothing'} | "
                 f"{_change(accuracy, 100, 1)} | {_change(auc, 1, 3)} |"
             )
+    if "resampled" not in results:
+        return "\n".join(lines) + "\n"
     e = results["resampled"]["evaluation"]
     lines += ["", "AUC of what needs no network, beside resampled patches:", ""]
     lines += ["| baseline | AUC | the network's, less it | the network is |", "| --- | --- | --- | --- |"]
