@@ -13,6 +13,7 @@ from heatflow.analysis.saliency import (
     over_shifts,
     surest_examples,
 )
+from heatflow.analysis.trust import BLIND, dead_units, randomisation_test
 from heatflow.files import replacing, write_json
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
@@ -43,6 +44,7 @@ from stages._stage import (
 
 PARAMS = ("saliency", "tile.edges", "tile.size", "tile.stride", "train.device")
 FIGURES = METRICS / "saliency"
+SAMPLE = 24  # tiles of the randomisation test
 STRIP = 512  # rows of the map at a time
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS)
 
@@ -80,11 +82,13 @@ def main():
                     unit = data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
                     maps[index] = np.mean(found, axis=0) / unit
             zero = ~np.any(maps, axis=(1, 2))
+            trust = _randomise(data, predictions, method, engine, p.saliency.batch_size)
             results[method] = {
                 "all_zero_maps": int(zero.sum()),
                 "all_zero_share": float(zero.mean()),
                 "zero_pixel_share": float(np.mean(maps == 0)),
                 "lattice_share": lattice_share(maps[~zero]),
+                "after_randomised": {name.replace(" ", "_"): value for name, value in trust.items()},
             }
             maps[np.isnan(elevation)] = np.nan
             height = tiles.grid.height
@@ -101,10 +105,38 @@ def main():
             if np.isfinite(share):
                 where = SALIENCY / f"{method}.tif"
                 say(f"{TITLES[method]}: {share:.1%} of its energy on the lattice of the network's strides -> {where}")
+            if trust["classifier"] > BLIND:
+                warn(
+                    f"{TITLES[method]}: with the classifier drawn at random its maps stay the same (rank correlation "
+                    f"{trust['classifier']:.2f}): it does not show what the network has learnt"
+                )
             if zero.any():
                 say(f"{TITLES[method]}: {zero.sum()} of {len(zero)} maps are all zero")
                 warn(f"{TITLES[method]}: a map that is all zero says nothing about its tile")
-    write_json(METRICS / "saliency.json", {"tiles": len(predictions), **results})
+    dead = _dead_units(data, engine)
+    say(f"share of dead channels, ReLU by ReLU: {', '.join(f'{share:.0%}' for share in dead)}")
+    layers = {f"relu_{k}": share for k, share in enumerate(dead, start=1)}
+    write_json(METRICS / "saliency.json", {"tiles": len(predictions), **results, "dead_channels": layers})
+
+
+def _randomise(data, predictions, method, engine, batch_size):
+    """Randomisation test on a sample of the tiles that the first fold tests."""
+    index = np.flatnonzero(data.test_fold == 0)[:SAMPLE]
+    tiles = torch.from_numpy(data.normalised(0, index))[:, None].to(engine.device)
+    target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index]).to(engine.device)
+    network = engine.place(load_networks(MODELS, 0)[0])
+    with reproducible(0):
+        return randomisation_test(network, tiles, lambda n: attribute(n, tiles, target, method, batch_size))
+
+
+def _dead_units(data, engine):
+    """Mean over the folds of the share of dead channels of each ReLU, on the tiles that each fold tests."""
+    shares = []
+    for fold in np.unique(data.test_fold).tolist():
+        tiles = torch.from_numpy(data.normalised(fold, np.flatnonzero(data.test_fold == fold)))[:, None]
+        network = engine.place(load_networks(MODELS, fold)[0])
+        shares.append(dead_units(network, tiles.to(engine.device)))
+    return np.mean(shares, axis=0).tolist()
 
 
 def _figure(predictions, elevation, maps, method, ranges, resolution):
