@@ -1,6 +1,7 @@
 """Wells: any table, exact places, every row accounted for."""
 
 import gzip
+import zipfile
 
 import geopandas
 import pytest
@@ -281,3 +282,16 @@ def test_lines_and_local_coordinates_are_no_wells(tmp_path, grid):
     local = read_wells(str(tmp_path / "wells.gpkg"), crs='LOCAL_CS["site",UNIT["metre",1]]')
     with pytest.raises(InputError, match=r"wells\.crs: cannot be transformed"):
         place_wells(local, grid, value="heat_flow")
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 99)], ids=["encrypted", "unknown compression"])
+def test_archives_that_cannot_be_unpacked_are_refused(tmp_path, at, value):
+    path = tmp_path / "wells.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("wells.csv", "x,y,residual\n500100,4399900,5\n")
+    raw = bytearray(path.read_bytes())
+    for head, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):  # both headers of the member say how it is packed
+        raw[raw.index(head) + at + shift] = value
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="damaged or encrypted"):
+        read_wells(str(path), crs=32611)
