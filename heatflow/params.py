@@ -28,6 +28,12 @@ class Section(BaseModel):
 class Data(Section):
     elevation: str = Field(min_length=1, description="elevation: a path or URL of any raster GDAL can read")
     wells: str = Field(min_length=1, description="wells: a path of any vector file or CSV")
+    structures: str = Field(
+        min_length=1,
+        description="known structural settings or geothermal systems, any vector file of points; read to test saliency "
+        "alone. The demo's do not count where data.elevation is not the demo's",
+    )
+    faults: str = Field(min_length=1, description="mapped faults, any vector file of lines; as data.structures")
 
 
 class Demo(Section):
@@ -212,6 +218,14 @@ class Saliency(Section):
         list[Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]],
         Field(min_length=1),
     ]
+    target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = Field(
+        description="what is explained: the score of the class predicted for each tile, the log-odds of being above "
+        "tile.binary_edge (high), or the score of one class by its number, the same for every tile"
+    )
+    per_class: bool = Field(description="whether each raster also has a band for each class")
+    draws: int = Field(
+        ge=999, le=100_000, description="placements of all maps, moved and turned, that associations are held against"
+    )
     smooth_shifts: int = Field(
         ge=1, le=12, description="average maps over this many shifts along each axis, each also flipped; 1: plain maps"
     )
@@ -238,6 +252,11 @@ class Params(Section):
         if self.tile.size < least:
             raise ValueError(
                 f"tile.size {self.tile.size} is too small for {len(self.model.channels)} NiN blocks: at least {least}"
+            )
+        if isinstance(self.saliency.target, int) and self.saliency.target > len(self.tile.edges):
+            raise ValueError(
+                f"saliency.target: there is no class {self.saliency.target}; tile.edges make the classes 0 to "
+                f"{len(self.tile.edges)}"
             )
         if self.model.head_relu and self.train.loss != "cross_entropy":
             raise ValueError(

@@ -28,6 +28,7 @@ MODELS = DATA / "models"
 PREDICTIONS = DATA / "predictions.fgb"
 SALIENCY = DATA / "saliency"
 CURVES = METRICS / "curves.csv"
+EVALUATION = METRICS / "evaluation.json"
 
 
 def read_params(names: tuple[str, ...]):

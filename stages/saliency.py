@@ -1,30 +1,35 @@
-"""Map what each tile's network looks at, from the network that has not seen the tile."""
+"""Map what each tile's network looks at, test whether the maps can be trusted, and whether it is structure."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import rasterio
-import torch
 
-from heatflow.analysis.saliency import (
-    PER_ELEVATION,
-    TITLES,
-    attribute,
-    lattice_share,
-    mosaic,
-    over_shifts,
-    surest_examples,
-)
-from heatflow.analysis.trust import BLIND, dead_units, randomisation_test
-from heatflow.files import replacing, write_json
+from heatflow.analysis import structure
+from heatflow.analysis.association import associate, attribute_ranks, standard_ranks
+from heatflow.analysis.saliency import PER_ELEVATION, TITLES, lattice_share, mosaic, surest_examples
+from heatflow.analysis.trial import BLIND, REMEMBERED, Trial, strength
+from heatflow.analysis.trust import dead_units
+from heatflow.analysis.unseen import Unseen, spread
+from heatflow.files import replacing, write_csv, write_json
+from heatflow.geo.attributes import STEEPNESS, block_mean
+from heatflow.geo.features import read_shapes
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
+from heatflow.geo.surroundings import Surroundings
 from heatflow.geo.tiles import class_ranges
 from heatflow.geo.vector import read_table
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
+from heatflow.learning.folds import block_of
 from heatflow.learning.models import load_networks
-from heatflow.learning.training import reproducible
-from heatflow.present.figures import saliency_figure, save
+from heatflow.present.attribution import association_figure, saliency_figure, structure_figure, trust_figure
+from heatflow.present.figures import save
 from stages._stage import (
+    DEMO,
+    EVALUATION,
     FOLDS,
     KEPT,
     METRICS,
@@ -42,104 +47,226 @@ from stages._stage import (
     warn,
 )
 
-PARAMS = ("saliency", "tile.edges", "tile.size", "tile.stride", "train.device")
+PARAMS = (
+    "data.elevation", "data.faults", "data.structures", "saliency", "split.block_size", "split.seed", "tile.edges",
+    "tile.binary_edge", "tile.size", "tile.stride", "train.device",
+)  # fmt: skip
+INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS, EVALUATION)
 FIGURES = METRICS / "saliency"
-SAMPLE = 24  # tiles of the randomisation test
+LOOKED = 500  # tiles, at most, whose surroundings are held against the maps
+COARSE = 4  # pixels along each edge of the squares whose means are held against attributes
 STRIP = 512  # rows of the map at a time
-INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS)
+DISTANCES = np.arange(0, 21_000, 1_000)  # m
+PLAIN = 60  # tiles of which maps are made without averaging over shifts as well, to compare
+REACH = {"structures": structure.NEAR_POINT, "faults": structure.NEAR_LINE, "range_front": structure.NEAR_LINE}
 
 
 def main():
     p = read_params(PARAMS)
-    engine = Engine.choose(p.train.device, "float32", compile=False)
+    seed, shifts = p.split.seed, p.saliency.smooth_shifts
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     predictions = read_table(PREDICTIONS)
+    every = np.arange(len(predictions))
     with rasterio.open(TERRAIN) as terrain:
         tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
-    elevation = data.elevation(np.arange(len(predictions)))
-    results = {}
+    row, col, predicted = (predictions[name].to_numpy(dtype=np.int64) for name in ("row", "col", "predicted"))
+    block = block_of(row, col, p.split.block_size, tiles.size, tiles.stride)
+    engine = Engine.choose(p.train.device, "float32", compile=False)
+    first_high = p.tile.edges.index(p.tile.binary_edge) + 1
+    networks = [load_networks(MODELS, fold) for fold in range(data.folds)]
+    unseen = Unseen(data, networks, engine, first_high, p.saliency.batch_size)
+    missing = np.isnan(data.elevation(every))
+    looked = spread(every, LOOKED)
+    with progress(len(looked), "surroundings", "tile") as bar:
+        features = _features(p.data, tiles.grid.crs)
+        around = Surroundings(TERRAIN, tiles, row, col, features).of(looked, on_tile=bar.update)
+    known = _known(around, looked, block[looked], STEEPNESS / tiles.grid.resolution, seed)
+    asked = next((found for name, found in known.items() if name != "range_front"), None)
+    ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in around.items()})
+    groups = _groups(predictions.iloc[looked], class_ranges(p.tile.edges))
+
+    def terrain_of(index):
+        here = np.searchsorted(looked, index)
+        elevation, background = data.elevation(index), around["background"][here]
+        return np.where(np.isfinite(elevation), elevation, background), background, around["slope"][here]
+
+    trial = Trial(unseen, predicted, looked, terrain_of, block, seed)
+    methods, curves, profiles, pooled, single = {}, dict(trial.controls), {}, [], []
+    controls = {}
+    if asked:
+        called_high = predicted[asked.index] >= first_high
+        controls = {name: asked.score(control, called_high) for name, control in asked.controls().items()}
+        profiles["slope"] = structure.by_distance(asked.around["slope"], asked.distance, DISTANCES)
+
+    def associated(name, size):
+        ranked = standard_ranks(block_mean(size, COARSE))
+        table, each = associate(ranked, ranks, groups, block[looked], p.saliency.draws, seed)
+        pooled.append(table.assign(method=name))
+        single.append(each.assign(method=name, tile=predictions["tile"].to_numpy()[looked][each["index"]]))
+
+    associated("edge_detector", around["edge"])
     with replacing(SALIENCY) as folder, replacing(FIGURES) as figures:
         folder.mkdir()
         figures.mkdir()
         for method in p.saliency.methods:
-            with progress(len(predictions), TITLES[method], "tile") as bar, reproducible(0):
-                maps = np.full(elevation.shape, np.nan, dtype=np.float32)
-                for fold in np.unique(data.test_fold).tolist():  # of repeated splits the first
-                    index = np.flatnonzero(data.test_fold == fold)
-                    inputs = torch.from_numpy(data.normalised(fold, index))[:, None].to(engine.device)
-                    target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index])
-                    target = target.to(engine.device)
-                    found = []
-                    for network in load_networks(MODELS, fold):
-                        engine.place(network)
-
-                        def explain(tiles, network=network, target=target, method=method):
-                            return attribute(network, tiles, target, method, p.saliency.batch_size)
-
-                        found.append(over_shifts(explain, inputs, p.saliency.smooth_shifts))
-                    bar.update(len(index))
-                    # per kilometre of elevation, so that folds with different scalings share one map
-                    unit = data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
-                    maps[index] = np.mean(found, axis=0) / unit
-            zero = ~np.any(maps, axis=(1, 2))
-            trust = _randomise(data, predictions, method, engine, p.saliency.batch_size)
-            results[method] = {
-                "all_zero_maps": int(zero.sum()),
-                "all_zero_share": float(zero.mean()),
-                "zero_pixel_share": float(np.mean(maps == 0)),
-                "lattice_share": lattice_share(maps[~zero]),
-                "after_randomised": {name.replace(" ", "_"): value for name, value in trust.items()},
-            }
-            maps[np.isnan(elevation)] = np.nan
-            height = tiles.grid.height
-            strips = (
-                (top, mosaic(maps, predictions, tiles, top, min(top + STRIP, height)))
-                for top in range(0, height, STRIP)
+            with progress(len(every), TITLES[method], "tile") as bar:
+                target = _target(p.saliency.target, predicted)
+                maps = unseen.maps(method, every, target, shifts, bar.update)
+            found = _numbers(maps)
+            if shifts > 1:
+                few = spread(every, PLAIN)
+                plain = unseen.maps(method, few, None if target is None else target[few])
+                found["lattice_share_of_plain_maps"] = lattice_share(plain[plain.any(axis=(1, 2))])
+            tested, curves[method] = trial.of(method, maps)
+            maps[missing] = np.nan
+            associated(method, np.abs(maps[looked]))
+            if asked:
+                evidence = unseen.maps(method, asked.index, None, shifts)
+                profiles[method] = structure.by_distance(np.abs(evidence), asked.distance, DISTANCES)
+                tested[asked.name] = asked.score(strength(method, evidence), called_high)
+            methods[method] = found | tested
+            bands = [
+                (f"{TITLES[method]} of {_named(p)}", maps),
+                (f"size of {TITLES[method]} of {_named(p)}", np.abs(maps)),
+            ]
+            for k, name in enumerate(class_ranges(p.tile.edges) if p.saliency.per_class else []):
+                of_class = unseen.maps(method, every, np.full(len(every), k), shifts)
+                bands.append((f"{TITLES[method]} of class {k}, {name} mW/m2", np.where(missing, np.nan, of_class)))
+            _write(
+                folder / f"{method}.tif",
+                bands,
+                "score per km" if method in PER_ELEVATION else "score",
+                predictions,
+                tiles,
             )
-            description = f"{TITLES[method]} of the predicted class"
-            units = "score per km" if method in PER_ELEVATION else "score"
-            write_cog(folder / f"{method}.tif", tiles.grid, strips, bands=(description,), units=units)
-            picture = _figure(predictions, elevation, maps, method, class_ranges(p.tile.edges), tiles.grid.resolution)
+            picture = _examples(predictions, data, maps, TITLES[method], p, tiles.grid.resolution, tested["warnings"])
             save(picture, figures / f"{method}.png")
-            share = results[method]["lattice_share"]
-            if np.isfinite(share):
-                where = SALIENCY / f"{method}.tif"
-                say(f"{TITLES[method]}: {share:.1%} of its energy on the lattice of the network's strides -> {where}")
-            if trust["classifier"] > BLIND:
-                warn(
-                    f"{TITLES[method]}: with the classifier drawn at random its maps stay the same (rank correlation "
-                    f"{trust['classifier']:.2f}): it does not show what the network has learnt"
-                )
-            if zero.any():
-                say(f"{TITLES[method]}: {zero.sum()} of {len(zero)} maps are all zero")
-                warn(f"{TITLES[method]}: a map that is all zero says nothing about its tile")
-    dead = _dead_units(data, engine)
-    say(f"share of dead channels, ReLU by ReLU: {', '.join(f'{share:.0%}' for share in dead)}")
-    layers = {f"relu_{k}": share for k, share in enumerate(dead, start=1)}
-    write_json(METRICS / "saliency.json", {"tiles": len(predictions), **results, "dead_channels": layers})
+            _tell(method, methods[method])
+        pooled_table = pd.concat(pooled, ignore_index=True)
+        save(trust_figure(methods, curves, BLIND, REMEMBERED), figures / "trust.png")
+        save(association_figure(pooled_table[pooled_table["group"] == "all"]), figures / "association.png")
+        effects = {name: found.effect(unseen) for name, found in known.items()}
+        skill = json.loads(EVALUATION.read_text(encoding="utf-8"))
+        answer = _answer(skill, asked, effects, methods)
+        if asked:
+            save(
+                structure_figure(asked.name, methods, controls, profiles, DISTANCES, effects, answer),
+                figures / "structure.png",
+            )
+        columns = ["tile", "method", "attribute", "correlation", "p"]
+        write_csv(folder / "association.csv", pd.concat(single, ignore_index=True)[columns])
+    order = ["method", "attribute", "group", *(c for c in pooled_table if c not in ("method", "attribute", "group"))]
+    write_csv(METRICS / "association.csv", pooled_table[order])
+    write_json(
+        METRICS / "saliency.json",
+        {
+            "verdict": answer, "tiles": len(every), "methods": methods, "controls": controls, "effects": effects,
+            "dead_channels": _dead(unseen),
+        },
+    )  # fmt: skip
+    for name, effect in effects.items():
+        say(
+            f"{name.replace('_', ' ')} smoothed away in {effect['tiles']} tiles: {effect['lost']:+.3f} log-odds lost, "
+            f"{effect['lost_elsewhere']:+.3f} with terrain as steep elsewhere"
+        )
+    say(f"{answer['answer']} -> {METRICS / 'saliency.json'}")
 
 
-def _randomise(data, predictions, method, engine, batch_size):
-    """Randomisation test on a sample of the tiles that the first fold tests."""
-    index = np.flatnonzero(data.test_fold == 0)[:SAMPLE]
-    tiles = torch.from_numpy(data.normalised(0, index))[:, None].to(engine.device)
-    target = torch.from_numpy(predictions["predicted"].to_numpy(dtype=np.int64)[index]).to(engine.device)
-    network = engine.place(load_networks(MODELS, 0)[0])
-    with reproducible(0):
-        return randomisation_test(network, tiles, lambda n: attribute(n, tiles, target, method, batch_size))
+def _features(paths, crs):
+    """Known structures and faults, by name. Those of the demo say nothing of another region, and are left out there."""
+    at_demo = Path(paths.elevation).is_relative_to(DEMO)
+    found = {}
+    for name in ("structures", "faults"):
+        path = getattr(paths, name)
+        if at_demo or not Path(path).is_relative_to(DEMO):
+            found[name] = read_shapes(path, f"data.{name}", crs)
+    return found
 
 
-def _dead_units(data, engine):
+def _known(around, looked, block, softness, seed):
+    found = {
+        name: structure.Known.find(name, reach, around, looked, block, softness, seed)
+        for name, reach in REACH.items()
+        if name in around
+    }
+    return {name: tiles for name, tiles in found.items() if tiles is not None}
+
+
+def _groups(table, ranges):
+    """Which tiles are pooled: all, those of each class, those called right and wrong."""
+    label, right = table["label"].to_numpy(), (table["label"] == table["predicted"]).to_numpy()
+    classes = {f"class {name}": label == k for k, name in enumerate(ranges)}
+    return {"all": np.ones(len(table), dtype=bool), **classes, "correct": right, "incorrect": ~right}
+
+
+def _target(target, predicted):
+    """The class explained for each tile; None: the log-odds of being high."""
+    if target == "high":
+        return None
+    return predicted if target == "predicted" else np.full(len(predicted), target)
+
+
+def _named(p):
+    target = p.saliency.target
+    named = {"predicted": "the class predicted", "high": f"the log-odds of above {p.tile.binary_edge:g} mW/m2"}
+    return named.get(target) or f"class {target}, {class_ranges(p.tile.edges)[target]} mW/m2"
+
+
+def _numbers(maps):
+    zero = ~maps.any(axis=(1, 2))
+    return {
+        "all_zero_maps": int(zero.sum()),
+        "all_zero_share": float(zero.mean()),
+        "zero_pixel_share": float(np.mean(maps == 0)),
+        "lattice_share": lattice_share(maps[~zero]),
+    }
+
+
+def _write(path, bands, units, predictions, tiles):
+    height = tiles.grid.height
+    strips = (
+        (top, np.stack([mosaic(maps, predictions, tiles, top, min(top + STRIP, height)) for _, maps in bands]))
+        for top in range(0, height, STRIP)
+    )
+    write_cog(path, tiles.grid, strips, bands=tuple(name for name, _ in bands), units=units)
+
+
+def _tell(method, found):
+    likeness = ", ".join(f"{value:.2f}" for value in found["after_randomised"].values())
+    say(f"{TITLES[method]}: likeness to maps of a network drawn anew from the top down {likeness}")
+    if found["all_zero_maps"]:
+        warn(f"{TITLES[method]}: {found['all_zero_maps']} maps are all zero, and say nothing of their tiles")
+    for complaint in found["warnings"]:
+        warn(f"{TITLES[method]}: {complaint}")
+
+
+def _answer(skill, asked, effects, methods):
+    """The verdict, by the map that passed its tests and whose deletion lowers the probability most."""
+    passed = {name: found for name, found in methods.items() if found["passed"]}
+    best = min(passed, key=lambda name: passed[name]["deletion"], default=None)
+    answer = structure.verdict(
+        skill["auc_high_low"],
+        asked.name if asked else None,
+        effects[asked.name] if asked else {},
+        TITLES[best] if best else None,
+        methods[best][asked.name] if asked and best else {},
+    )
+    return {"answer": answer["answer"], "method": best, "reasons": answer["reasons"]}
+
+
+def _dead(unseen):
     """Mean over the folds of the share of dead channels of each ReLU, on the tiles that each fold tests."""
     shares = []
-    for fold in np.unique(data.test_fold).tolist():
-        tiles = torch.from_numpy(data.normalised(fold, np.flatnonzero(data.test_fold == fold)))[:, None]
-        network = engine.place(load_networks(MODELS, fold)[0])
-        shares.append(dead_units(network, tiles.to(engine.device)))
-    return np.mean(shares, axis=0).tolist()
+    for fold, here, networks in unseen.folds(np.arange(len(unseen.data.table))):
+        tiles = unseen.inputs(fold, unseen.data.elevation(here))
+        shares.append(dead_units(networks[0], tiles))
+    mean = np.mean(shares, axis=0)
+    say(f"share of dead channels, ReLU by ReLU: {', '.join(f'{share:.0%}' for share in mean)}")
+    return {f"relu_{k}": share for k, share in enumerate(mean.tolist(), start=1)}
 
 
-def _figure(predictions, elevation, maps, method, ranges, resolution):
+def _examples(predictions, data, maps, title, p, resolution, warnings):
+    ranges = class_ranges(p.tile.edges)
     probability = predictions[[f"p{k}" for k in range(len(ranges))]].to_numpy()
     examples = []
     for tile in surest_examples(predictions["label"].to_numpy(), probability):
@@ -150,8 +277,9 @@ def _figure(predictions, elevation, maps, method, ranges, resolution):
         n_wells = predictions["n_wells"][tile]
         wells = "1 well" if n_wells == 1 else f"{n_wells} wells"
         caption = f"called {ranges[called]}, p = {probability[tile, called]:.2f}, {wells}"
-        examples.append({"elevation": elevation[tile], "saliency": maps[tile], "caption": caption})
-    return saliency_figure(examples, ranges, ["correct", "incorrect"], TITLES[method], resolution)
+        elevation = data.elevation(np.array([tile]))[0]
+        examples.append({"elevation": elevation, "saliency": maps[tile], "caption": caption})
+    return saliency_figure(examples, ranges, ["correct", "incorrect"], f"{title} of {_named(p)}", resolution, warnings)
 
 
 if __name__ == "__main__":

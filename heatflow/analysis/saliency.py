@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, NoiseTunnel, Saliency
+from scipy import fft
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -35,13 +36,28 @@ NOISE = 0.1  # their noise, as a share of the range of the tile
 LATTICE = 12  # pixels: stride 3 and two max-pools of stride 2
 
 
+class Evidence(nn.Module):
+    """The log-odds of being high, (n, 1), from the class scores of a network: what speaks for heat, whatever the class.
+
+    `first_high` is the lowest class above the binary edge.
+    """
+
+    def __init__(self, network: nn.Module, first_high: int):
+        super().__init__()
+        self.network, self.first_high = network, first_high
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        scores = self.network(tiles)
+        high, low = scores[:, self.first_high :], scores[:, : self.first_high]
+        return (high.logsumexp(dim=1) - low.logsumexp(dim=1))[:, None]
+
+
 def attribute(
     network: nn.Module,
     tiles: torch.Tensor,
     target: torch.Tensor,
     method: str,
     batch_size: int,
-    on_tiles: Callable[[int], None] = lambda n: None,
     layer: nn.Module | None = None,
 ) -> np.ndarray:
     """Signed saliency of one class for each tile.
@@ -79,7 +95,6 @@ def attribute(
         for batch, classes in zip(tiles.split(batch_size), target.split(batch_size), strict=True):
             batch = batch.detach().clone(memory_format=torch.channels_last)
             maps.append(explain(batch, classes)[:, 0].detach().cpu().float().numpy())
-            on_tiles(len(batch))
     return np.concatenate(maps)
 
 
@@ -229,7 +244,7 @@ def lattice_share(maps: np.ndarray, period: int = LATTICE) -> float:
     if not size or not len(maps):
         return float("nan")
     strength = np.abs(np.nan_to_num(maps[:, :size, :size]))
-    power = np.abs(np.fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True))) ** 2
+    power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True), workers=-1)) ** 2
     power /= np.maximum(power.sum(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
     step = size // period
     at = power[:, ::step, ::step].copy()

@@ -400,3 +400,16 @@ def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray)
         block = dataset.read(1, window=window)
         values[here] = block[row[here] - top, column[here] - left]
     return values
+
+
+def read_around(dataset: rasterio.DatasetReader, top: int, left: int, size: int, margin: int) -> np.ndarray:
+    """A square of the first band with `margin` pixels around it, float32 (size + 2 margin, the same), NaN outside."""
+    edge = size + 2 * margin
+    found = np.full((edge, edge), np.nan, dtype=np.float32)
+    first_row, first_column = top - margin, left - margin
+    r0, c0 = max(0, first_row), max(0, first_column)
+    r1, c1 = min(dataset.height, first_row + edge), min(dataset.width, first_column + edge)
+    if r0 < r1 and c0 < c1:
+        inside = slice(r0 - first_row, r1 - first_row), slice(c0 - first_column, c1 - first_column)
+        found[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))
+    return found

@@ -1,5 +1,7 @@
 """Network-in-Network (Lin, Chen and Yan, 2014, arXiv:1312.4400) as the report uses it, with its errata put right."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
@@ -145,7 +147,7 @@ class NetworkInNetwork(nn.Module):
     ):
         super().__init__()
         self.classes = classes
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "classes": classes, "channels": list(channels), "dropout": dropout, "batch_norm": batch_norm,
             "head_relu": head_relu, "loss": loss, "first_high": first_high,
         }  # fmt: skip

@@ -52,7 +52,8 @@ class Part:
 class Source(Protocol):
     """What a network learns from: `len` tiles an epoch, whose `labels` say how common each class is."""
 
-    labels: torch.Tensor
+    @property
+    def labels(self) -> torch.Tensor: ...
 
     def __len__(self) -> int: ...
 

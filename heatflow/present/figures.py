@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import Normalize, to_rgba
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
 from heatflow.files import replacing
@@ -18,7 +18,6 @@ from heatflow.geo.grid import TileGrid
 
 FOLD_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")  # Okabe and Ito (2008)
 ROLE_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#D55E00", "buffer": "#F0E442"}
-SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
 DPI = 100
 
 
@@ -66,6 +65,16 @@ def scale_bar(axes, resolution: float, size: int) -> None:
     axes.text(
         x + pixels / 2, y - 0.035 * size, f"{km:g} km", ha="center", va="bottom", fontsize=8,
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
+
+
+def north_arrow(axes) -> None:
+    """An arrow and an N in the upper right, legible on light and dark ground."""
+    halo = [Stroke(linewidth=3, foreground="white"), Normal()]
+    arrow = {"arrowstyle": "-|>", "lw": 1.5, "color": "black", "path_effects": halo}
+    axes.annotate(
+        "N", (0.93, 0.97), (0.93, 0.83), xycoords="axes fraction", ha="center", va="center", fontsize=9,
+        arrowprops=arrow, annotation_clip=False, path_effects=halo,
     )  # fmt: skip
 
 
@@ -156,52 +165,3 @@ def folds_figure(
 def _fold_colours(n):
     """Okabe and Ito's colours, then others that can still be told apart."""
     return [FOLD_COLOURS[k] if n <= len(FOLD_COLOURS) else colormaps["viridis"](k / (n - 1)) for k in range(n)]
-
-
-def saliency_figure(examples: list[dict | None], rows: list[str], columns: list[str], method: str, resolution: float):
-    """Tiles with their saliency over hillshade: a row for each class, columns for correct and incorrect predictions.
-
-    Parameters
-    ----------
-    examples : for each cell, row by row, None or a dict: ``elevation``, ``saliency`` (size, size), ``caption``
-    """
-    figure = Figure(figsize=(1.2 + 3.1 * len(columns) * 2, 0.9 + 3.25 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 2 * len(columns), squeeze=False)
-    for cell, example in enumerate(examples):
-        row, column = divmod(cell, len(columns))
-        left, right = grid[row, 2 * column], grid[row, 2 * column + 1]
-        for axes in (left, right):
-            axes.set_xticks([])
-            axes.set_yticks([])
-        if column == 0:
-            left.set_ylabel(f"true class {rows[row]} mW/m²", fontsize=11)
-        if example is None:
-            for axes in (left, right):
-                axes.set_axis_off()
-            left.set_axis_on()
-            left.set_frame_on(False)
-            left.text(0.5, 0.5, f"no {columns[column]} tile", ha="center", va="center", transform=left.transAxes)
-            continue
-        shade = hillshade(example["elevation"], resolution)
-        left.imshow(shade, cmap="gray", vmin=0, vmax=1)
-        scale_bar(left, resolution, shade.shape[0])
-        left.annotate(
-            "N", (0.93, 0.97), (0.93, 0.82), xycoords="axes fraction", ha="center", va="center", fontsize=9,
-            arrowprops={"arrowstyle": "->", "lw": 1.3}, annotation_clip=False,
-        )  # fmt: skip
-        left.set_title(f"{columns[column]}: {example['caption']}", fontsize=9, loc="left")
-        strength = _relative(example["saliency"])
-        right.imshow(shade, cmap="gray", vmin=0, vmax=1)
-        right.imshow(strength, cmap=SALIENCY_COLOURS, vmin=-1, vmax=1, alpha=np.clip(np.abs(strength) * 1.6, 0, 0.9))
-    scale = ScalarMappable(Normalize(-1, 1), SALIENCY_COLOURS)
-    bar = figure.colorbar(scale, ax=grid, orientation="horizontal", shrink=0.4, aspect=40, pad=0.01)
-    bar.set_label(f"{method} of the predicted class's score, as a share of the tile's 99th percentile of size")
-    return figure
-
-
-def _relative(saliency):
-    """Saliency over the 99th percentile of its size, within -1 to 1; zeros where the map is all zero."""
-    size = np.abs(saliency[np.isfinite(saliency)])
-    limit = np.quantile(size, 0.99) if size.size else 0
-    limit = limit or (size.max() if size.size else 0)
-    return np.clip(np.nan_to_num(saliency) / limit, -1, 1) if limit else np.zeros(saliency.shape)

@@ -1,0 +1,114 @@
+"""Terrain attributes: what geomorphometry would say of each pixel, without any network.
+
+Slope and curvatures: Zevenbergen and Thorne (1987), Earth Surface Processes and Landforms 12:47. Edges: Marr and
+Hildreth (1980), Proc. R. Soc. B 207:187. Topographic position: Weiss (2001).
+"""
+
+import numpy as np
+from scipy import ndimage
+
+SMOOTHING = 400.0  # m, standard deviation of the Gaussian before derivatives are taken
+RELIEF = 5_000.0  # m, edge of the square that local relief is taken of
+POSITION = 1_000.0, 5_000.0  # m, standard deviations between which the topographic position is taken
+FRONT_RELIEF = 300.0  # m, least local relief at a range front
+FRONT_RISE = 0.02  # m of topographic position per m of distance, at least, across a range front
+STEEPNESS = (
+    2_400.0  # m, standard deviation of the Gaussian over which surroundings are called steep: 12 pixels of 200 m
+)
+MARGIN = 12_000.0  # m of terrain around a tile that its attributes are to see
+
+
+def terrain_attributes(elevation: np.ndarray, resolution: float) -> dict[str, np.ndarray]:
+    """Attributes of every pixel of a piece of terrain.
+
+    Parameters
+    ----------
+    elevation : float array, shape (rows, columns), metres, NaN for no data
+    resolution : metres
+
+    Returns
+    -------
+    dict of float32 arrays, shape (rows, columns), NaN where there is no data
+        ``slope`` in degrees; ``profile_curvature`` and ``plan_curvature``, their size without sign, per km; ``relief``,
+        metres within RELIEF; ``edge``, the size of the Laplacian, per km, as an edge detector sees it; ``range_front``,
+        the distance in metres to where ranges meet basins: the topographic position changes sign there, by FRONT_RISE
+        or more, and the local relief is FRONT_RELIEF or more. NaN throughout where there is no range front.
+    """
+    valid = np.isfinite(elevation)
+    smooth = smoothed(elevation, SMOOTHING / resolution)
+    down, right = np.gradient(smooth, resolution)
+    (dd, dr), rr = np.gradient(down, resolution), np.gradient(right, resolution, axis=1)
+    squared = down**2 + right**2
+    steep = np.maximum(squared, 1e-12)
+    low, high = np.where(valid, elevation, np.inf), np.where(valid, elevation, -np.inf)
+    window = max(3, round(RELIEF / resolution))
+    relief = ndimage.maximum_filter(high, window) - ndimage.minimum_filter(low, window)
+    near, far = (smoothed(elevation, sigma / resolution) for sigma in POSITION)
+    position = near - far
+    edge = (position > 0) & ~ndimage.binary_erosion(position > 0, border_value=1)
+    rise = np.hypot(*np.gradient(position, resolution))
+    front = edge & (rise >= FRONT_RISE) & (relief >= FRONT_RELIEF) & valid
+    found = {
+        "slope": np.degrees(np.arctan(np.sqrt(squared))),
+        "profile_curvature": 1000 * np.abs(rr * right**2 + 2 * dr * right * down + dd * down**2) / steep,
+        "plan_curvature": 1000 * np.abs(rr * down**2 - 2 * dr * right * down + dd * right**2) / steep,
+        "relief": relief,
+        "edge": 1000 * np.abs(rr + dd),
+        "range_front": distance_to(front, resolution),
+    }
+    return {name: np.where(valid, array, np.nan).astype(np.float32) for name, array in found.items()}
+
+
+def smoothed(elevation: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian mean over what there is: pixels without data have no weight, and take the mean of those around.
+
+    Parameters
+    ----------
+    elevation : float array, shape (rows, columns), NaN for no data
+    sigma : standard deviation in pixels
+
+    Returns
+    -------
+    float64 array, finite everywhere; 0 far from any data
+    """
+    coarse = max(1, int(sigma // 4))  # a wide Gaussian does not need every pixel
+    if coarse > 1:
+        rows, columns = elevation.shape
+        filled = np.pad(elevation, ((0, -rows % coarse), (0, -columns % coarse)), constant_values=np.nan)
+        small = smoothed(block_mean(filled, coarse), sigma / coarse)
+        return ndimage.zoom(small, coarse, order=1, mode="nearest", grid_mode=True)[:rows, :columns]
+    valid = np.isfinite(elevation)
+    total = ndimage.gaussian_filter(np.where(valid, elevation, 0).astype(np.float64), sigma, mode="nearest")
+    if valid.all():
+        return total
+    weight = ndimage.gaussian_filter(valid.astype(np.float64), sigma, mode="nearest")
+    return total / np.maximum(weight, 1e-9)
+
+
+def distance_to(there: np.ndarray, resolution: float) -> np.ndarray:
+    """Distance in metres from each pixel to the nearest that is set; NaN throughout where none is.
+
+    >>> distance_to(np.array([[False, False, True]]), 100.0)
+    array([[200., 100.,   0.]])
+    """
+    if not there.any():
+        return np.full(there.shape, np.nan)
+    return ndimage.distance_transform_edt(~there) * resolution
+
+
+def block_mean(array: np.ndarray, every: int) -> np.ndarray:
+    """Means of squares of `every` pixels, over what is finite; NaN where nothing is. Rows that fill no square are cut.
+
+    Parameters
+    ----------
+    array : float array, shape (..., rows, columns)
+
+    >>> block_mean(np.array([[1.0, 3.0, 9.0], [np.nan, 5.0, 9.0]]), 2)
+    array([[3.]])
+    """
+    rows, columns = (n // every for n in array.shape[-2:])
+    cut = array[..., : rows * every, : columns * every].reshape(*array.shape[:-2], rows, every, columns, every)
+    there = np.isfinite(cut)
+    count = there.sum(axis=(-3, -1))
+    total = np.where(there, cut, 0).sum(axis=(-3, -1))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
