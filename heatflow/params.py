@@ -232,6 +232,11 @@ class Saliency(Section):
     batch_size: Count = Field(description="tiles at a time")
 
 
+class Map(Section):
+    stride: Count | None = Field(description="pixels from one window to the next; null: half a tile")
+    top: int = Field(ge=1, le=1000, description="number of best places that are listed")
+
+
 class Params(Section):
     data: Data
     demo: Demo
@@ -245,6 +250,7 @@ class Params(Section):
     model: Model
     train: Train
     saliency: Saliency
+    map: Map
 
     @model_validator(mode="after")
     def _network_fits(self):

@@ -27,6 +27,7 @@ BASELINES = DATA / "baselines.csv"
 MODELS = DATA / "models"
 PREDICTIONS = DATA / "predictions.fgb"
 SALIENCY = DATA / "saliency"
+MAP = DATA / "map"
 CURVES = METRICS / "curves.csv"
 EVALUATION = METRICS / "evaluation.json"
 

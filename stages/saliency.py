@@ -1,6 +1,7 @@
 """Map what each tile's network looks at, test whether the maps can be trusted, and whether it is structure."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ PARAMS = (
 )  # fmt: skip
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS, EVALUATION)
 FIGURES = METRICS / "saliency"
-LOOKED = 500  # tiles, at most, whose surroundings are held against the maps
+LOOKED = 300  # tiles, at most, whose surroundings are held against the maps
 COARSE = 4  # pixels along each edge of the squares whose means are held against attributes
 STRIP = 512  # rows of the map at a time
 DISTANCES = np.arange(0, 21_000, 1_000)  # m
@@ -104,10 +105,14 @@ def main():
         pooled.append(table.assign(method=name))
         single.append(each.assign(method=name, tile=predictions["tile"].to_numpy()[looked][each["index"]]))
 
-    associated("edge_detector", around["edge"])
-    with replacing(SALIENCY) as folder, replacing(FIGURES) as figures:
+    def draw(path, title, maps, warnings):
+        save(_examples(predictions, data, maps, title, p, tiles.grid.resolution, warnings), path)
+
+    with replacing(SALIENCY) as folder, replacing(FIGURES) as figures, ThreadPoolExecutor(1) as beside:
         folder.mkdir()
         figures.mkdir()
+        # one method is written, drawn and held against the terrain while the next is computed
+        later = [beside.submit(associated, "edge_detector", around["edge"])]
         for method in p.saliency.methods:
             with progress(len(every), TITLES[method], "tile") as bar:
                 target = _target(p.saliency.target, predicted)
@@ -119,7 +124,6 @@ def main():
                 found["lattice_share_of_plain_maps"] = lattice_share(plain[plain.any(axis=(1, 2))])
             tested, curves[method] = trial.of(method, maps)
             maps[missing] = np.nan
-            associated(method, np.abs(maps[looked]))
             if asked:
                 evidence = unseen.maps(method, asked.index, None, shifts)
                 profiles[method] = structure.by_distance(np.abs(evidence), asked.distance, DISTANCES)
@@ -132,16 +136,13 @@ def main():
             for k, name in enumerate(class_ranges(p.tile.edges) if p.saliency.per_class else []):
                 of_class = unseen.maps(method, every, np.full(len(every), k), shifts)
                 bands.append((f"{TITLES[method]} of class {k}, {name} mW/m2", np.where(missing, np.nan, of_class)))
-            _write(
-                folder / f"{method}.tif",
-                bands,
-                "score per km" if method in PER_ELEVATION else "score",
-                predictions,
-                tiles,
-            )
-            picture = _examples(predictions, data, maps, TITLES[method], p, tiles.grid.resolution, tested["warnings"])
-            save(picture, figures / f"{method}.png")
+            units = "score per km" if method in PER_ELEVATION else "score"
+            later.append(beside.submit(associated, method, np.abs(maps[looked])))
+            later.append(beside.submit(_write, folder / f"{method}.tif", bands, units, predictions, tiles))
+            later.append(beside.submit(draw, figures / f"{method}.png", TITLES[method], maps, tested["warnings"]))
             _tell(method, methods[method])
+        for job in later:  # in their order; an error in one of them ends the stage
+            job.result()
         pooled_table = pd.concat(pooled, ignore_index=True)
         save(trust_figure(methods, curves, BLIND, REMEMBERED), figures / "trust.png")
         save(association_figure(pooled_table[pooled_table["group"] == "all"]), figures / "association.png")

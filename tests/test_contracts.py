@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
 ROOMS = ["geo", "learning", "analysis", "present"]
-WITH_TORCH = {"train", "evaluate", "saliency"}
+WITH_TORCH = {"train", "evaluate", "saliency", "map"}
 
 
 def module_file(name):

@@ -6,17 +6,18 @@ Sundararajan, Taly and Yan (2017), arXiv:1703.01365, from flat terrain. SmoothGr
 arXiv:1706.03825. Grad-CAM: Selvaraju et al. (2017), arXiv:1610.02391, here signed.
 """
 
+import copy
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import product
+from collections.abc import Callable
+from itertools import pairwise, product
 
 import numpy as np
 import torch
-from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, NoiseTunnel, Saliency
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
 from scipy import fft
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
 from heatflow.errors import InputError
@@ -30,7 +31,7 @@ TITLES = {
     "grad_cam": "Grad-CAM",
 }
 PER_ELEVATION = ("gradient", "guided_backprop", "smooth_gradient")  # change of score per unit of the input
-STEPS = 16  # of the path that integrated gradients follow, Gauss-Legendre
+STEPS = 12  # of the path that integrated gradients follow, Gauss-Legendre
 NOISY = 8  # copies of a tile that SmoothGrad averages over
 NOISE = 0.1  # their noise, as a share of the range of the tile
 LATTICE = 12  # pixels: stride 3 and two max-pools of stride 2
@@ -64,7 +65,7 @@ def attribute(
 
     Parameters
     ----------
-    network : in evaluation mode; comes back as it was, whatever happens
+    network : left as it is, whatever happens: a copy of it is explained, in evaluation mode
     tiles : float tensor, shape (n, 1, size, size), normalised
     target : int64 tensor, shape (n,)
         The class whose score is explained, for each tile.
@@ -85,13 +86,16 @@ def attribute(
         would be the plain gradient.
     """
     maps = []
-    with _as_it_was(network), warnings.catch_warnings():
+    copied = _copy(network)
+    if layer is not None:
+        layer = copied.get_submodule(next(name for name, module in network.named_modules() if module is layer))
+    with warnings.catch_warnings():
         # captum says that it sets requires_grad on its input, and hooks on ReLUs: both are what is asked for
         warnings.filterwarnings("ignore", message="Input Tensor .* did not already require gradients")
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
-        explain = _explainer(network, method, layer)
+        explain = _explainer(copied, method, layer)
         if method == "guided_backprop":
-            _refuse_functional_relu(network, tiles[:1])
+            _refuse_functional_relu(copied, tiles[:1])
         for batch, classes in zip(tiles.split(batch_size), target.split(batch_size), strict=True):
             batch = batch.detach().clone(memory_format=torch.channels_last)
             maps.append(explain(batch, classes)[:, 0].detach().cpu().float().numpy())
@@ -117,14 +121,12 @@ def _explainer(network, method, layer):
 
         return integrate
     if method == "smooth_gradient":
-        tunnel = NoiseTunnel(Saliency(network))
+        plain = Saliency(network)
 
-        def smooth(tiles, target):
-            maps = []
-            for tile, one in zip(tiles, target, strict=True):  # each with noise of its own strength
-                noise = NOISE * float(tile.max() - tile.min()) or 1e-6
-                maps.append(tunnel.attribute(tile[None], nt_samples=NOISY, stdevs=noise, target=one[None], abs=False))
-            return torch.cat(maps)
+        def smooth(tiles, target):  # by hand: captum's has one strength of noise for all tiles, here each has its own
+            noise = NOISE * (tiles.amax(dim=(2, 3), keepdim=True) - tiles.amin(dim=(2, 3), keepdim=True))
+            noisy = (tiles + noise * torch.randn_like(tiles) for _ in range(NOISY))
+            return torch.stack([plain.attribute(t, target=target, abs=False) for t in noisy]).mean(dim=0)
 
         return smooth
     cam = LayerGradCam(network, layer if layer is not None else network.body[-3])
@@ -136,29 +138,15 @@ def _explainer(network, method, layer):
     return weigh
 
 
-@contextmanager
-def _as_it_was(network: nn.Module) -> Iterator[None]:
-    """Put training flags, hooks, in-place flags and requires_grad back at the end, also after an error."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    before = [
-        (m, m.training, getattr(m, "inplace", None), {name: dict(getattr(m, name)) for name in hooks})
-        for m in network.modules()
-    ]
-    wanted = [(p, p.requires_grad) for p in network.parameters()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training, inplace, kept in before:
-            module.training = training
-            if inplace is not None:
-                module.inplace = inplace
-            for name, content in kept.items():
-                here = getattr(module, name)
-                here.clear()
-                here.update(content)
-        for parameter, requires in wanted:
-            parameter.requires_grad_(requires)
+def _copy(network):
+    """A copy in evaluation mode, with batch normalisation folded into the convolutions before it: the same function at
+    half the cost, and hooks and flags that may be changed at will. Its parameters need no gradients."""
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
+    for sequence in [m for m in copied.modules() if isinstance(m, nn.Sequential)]:
+        for k, (first, second) in enumerate(pairwise(sequence)):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                sequence[k], sequence[k + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return copied.to(memory_format=torch.channels_last)
 
 
 class _CountRelu(TorchFunctionMode):

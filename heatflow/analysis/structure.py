@@ -28,7 +28,7 @@ EDGE = 5.0  # pixels, standard deviation by which the edges of what is smoothed 
 EVERY = 4  # pixels along each axis between those that are ranked, and by which figures are moved
 TURNS = 4  # quarter turns of what is smoothed away elsewhere, one place for each
 OVERLAP = 0.3  # share of such a place that may lie on the features
-MOST_TILES = 200  # with features that are looked at, evenly spread
+MOST_TILES = 150  # with features that are looked at, evenly spread
 LEAST_TILES = 20  # with features, below which nothing is said of them
 NO_EFFECT = 0.1  # log-odds: an effect that is surely smaller is none
 

@@ -15,10 +15,10 @@ from heatflow.analysis.unseen import Unseen, spread
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import Part, reproducible
 
-FORGOTTEN = 24  # tiles of the tests that draw parameters or labels anew
-REMOVED = 60  # tiles of the deletion and insertion curves
+FORGOTTEN = 16  # tiles of the tests that draw parameters or labels anew
+REMOVED = 50  # tiles of the deletion and insertion curves
 SOMETHING = 0.1  # probability that a tile must lose with all of its detail; elsewhere there is nothing to take away
-RANDOM_ORDERS = 3  # whose mean curve is the random control
+RANDOM_ORDERS = 2  # whose mean curve is the random control
 BLIND = 0.9  # likeness above which a map hardly minds that the classifier was drawn anew
 REMEMBERED = 0.5  # likeness above which a map hardly minds that every parameter was
 

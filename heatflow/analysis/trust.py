@@ -18,7 +18,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import Part, Recipe, TileSource, train_network
 
-SHUFFLED_EPOCHS = 12  # of a network on labels dealt out at random
+SHUFFLED_EPOCHS = 8  # of a network on labels dealt out at random
 CELLS = 20  # squares along each edge of a tile that are taken away or brought back as a whole
 STEPS = np.linspace(0, 1, 11)  # shares of the terrain
 EVERY = 4  # pixels along each axis between those that ranks are taken of

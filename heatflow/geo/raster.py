@@ -36,7 +36,15 @@ STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a ti
 os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
 METRES = ("m", "metre", "metres", "meter", "meters", "unknown")
-COG = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "blocksize": 256, "bigtiff": "IF_SAFER"}
+COG = {
+    "driver": "COG",
+    "statistics": "YES",
+    "compress": "DEFLATE",
+    "predictor": "YES",
+    "level": 1,
+    "blocksize": 256,
+    "bigtiff": "IF_SAFER",
+}
 
 
 @dataclass(frozen=True)

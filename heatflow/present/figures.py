@@ -45,7 +45,7 @@ def save(figure: Figure, path: str | Path) -> None:
     canvas.draw()
     # 256 colours: a hillshade in true colour takes megabytes, and git keeps every version of a picture
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with replacing(path) as beside:
         picture.save(beside, optimize=True)
 
