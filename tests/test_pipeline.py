@@ -72,7 +72,7 @@ def test_run_again_changes_nothing_and_forced_gives_the_same_bytes(clone):
 def test_experiment_reruns_only_what_changed_and_metrics_are_compared(clone):
     printed = call(clone, "dvc", "exp", "run", "-S", "train.dropout=0.5")
     ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
-    assert ran == ["train", "evaluate", "saliency"]
+    assert ran == ["train", "evaluate", "saliency", "map"]
     table = json.loads(call(clone, "dvc", "metrics", "diff", "--json"))
     assert "train_loss" in table["metrics/train.json"]
     assert call(clone, "dvc", "params", "diff").count("train.dropout") == 1
