@@ -121,9 +121,7 @@ def main():
         return
     best = top_places.iloc[0]
     where = f"latitude {best['lat']:.2f}, longitude {best['lon']:.2f}"
-    say(
-        f"the best of {len(top_places)} places: {where}, probability of {high} {best['p_high']:.2f} -> {MAP / 'top.fgb'}"
-    )
+    say(f"the best of {len(top_places)} places: {where}, p = {best['p_high']:.2f} -> {MAP / 'top.fgb'}")
 
 
 def _top(windows, lattice, threshold, classes, first_high, most):

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+REPORT = "data/report.html"
 HEADLINE = ("accuracy", "binary_accuracy", "balanced_accuracy", "quadratic_kappa", "auc_high", "class_mae", "loss")
 
 
@@ -28,7 +29,10 @@ def summary(folder: Path) -> str:
     if training["dead_classes"]:
         lines.append(f"  WARNING: {training['dead_classes']} dead classes (a score that never moves), over all folds")
     pictures = sorted(str(p) for p in folder.rglob("*.png"))
-    return "\n".join([*lines, "Pictures:", *(f"  {p}" for p in pictures)])
+    saliency = json.loads((folder / "saliency.json").read_text(encoding="utf-8"))
+    lines.append(f"Does it use structure? {saliency['verdict']['answer']}")
+    lines += [f"  {reason}" for reason in saliency["verdict"]["reasons"]]
+    return "\n".join([*lines, "Pictures:", *(f"  {p}" for p in pictures), f"All of it on one page: {REPORT}"])
 
 
 def _signed(value):

@@ -1,0 +1,262 @@
+"""One page that holds everything: what was asked, what came out, and what made it."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+import yaml
+
+from heatflow.files import replacing
+from heatflow.geo.grid import Grid
+from heatflow.geo.tiles import class_names, class_ranges, classify
+from heatflow.geo.vector import read_features, read_table
+from heatflow.present import report
+from stages._stage import (
+    DATA,
+    EVALUATION,
+    MAP,
+    METRICS,
+    PREDICTIONS,
+    SALIENCY,
+    TERRAIN,
+    TILE_TABLE,
+    TILES,
+    WELLS,
+    read_params,
+    run,
+    say,
+)
+
+REPORT = DATA / "report.html"
+SECTIONS = (
+    "augment",
+    "demo",
+    "filter",
+    "map",
+    "model",
+    "normalize",
+    "saliency",
+    "split",
+    "terrain",
+    "tile",
+    "train",
+    "wells",
+)
+PARAMS = ("data.elevation", "data.faults", "data.structures", "data.wells", *SECTIONS)
+TABLES = ("strata", "statistics", "success_rate", "reliability", "confusion")
+NUMBERS = ("wells", "tiles", "filter", "saliency", "map")
+PICTURES = ("folds.png", "curves.png", "map.png")
+INPUTS = (
+    TERRAIN, WELLS, TILES, TILE_TABLE, PREDICTIONS, SALIENCY, MAP, EVALUATION,
+    *(METRICS / f"{name}.json" for name in NUMBERS), *(METRICS / f"{name}.csv" for name in TABLES),
+    *(METRICS / name for name in PICTURES), METRICS / "saliency",
+)  # fmt: skip
+PACKAGES = (
+    "captum", "dvc", "geopandas", "matplotlib", "numpy", "pandas", "pyogrio", "rasterio", "scikit-learn", "scipy",
+    "shapely", "torch", "torchvision",
+)  # fmt: skip
+TRUST = {
+    "lattice_share": "lattice of the strides, share of energy",
+    "after_shuffled_labels": "likeness, labels shuffled (lower)",
+    "between_folds": "likeness, another fold (higher)",
+    "between_seeds": "likeness, another seed (higher)",
+    "deletion": "deletion (lower)",
+    "insertion": "insertion (higher)",
+}
+
+KNOWN = {
+    "auc": "AUC",
+    "auc_called_high": "AUC, tiles called high",
+    "auc_as_steep": "AUC among equally steep",
+}
+
+
+def main():
+    p = read_params(PARAMS)
+    numbers = {name: json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8")) for name in NUMBERS}
+    evaluation = json.loads(EVALUATION.read_text(encoding="utf-8"))
+    tables = {name: pd.read_csv(METRICS / f"{name}.csv") for name in TABLES}
+    predictions, top = read_table(PREDICTIONS), read_table(MAP / "top.fgb")
+    ranges = class_ranges(p.tile.edges)
+    high = f"above {p.tile.binary_edge:g}"
+    with rasterio.open(TERRAIN) as terrain:
+        grid = Grid.of(terrain)
+        shrink = max(1, -(-max(grid.shape) // report.MOST_PIXELS))
+        elevation = terrain.read(1, out_shape=(grid.height // shrink, grid.width // shrink))
+    km = grid.resolution / 1000
+    extent = [grid.width * km, grid.height * km]
+    stride, size = (p.tile.stride or p.tile.size) * km, p.tile.size * km
+    method = "grad_cam" if "grad_cam" in p.saliency.methods else p.saliency.methods[0]
+    maps = _maps_of(predictions, SALIENCY / f"{method}.tif", p.tile.stride or p.tile.size, p.tile.size)
+    sheets = report.thumbnails(*maps, grid.resolution)
+    placed = predictions.assign(x=predictions["col"] * stride, y=predictions["row"] * stride)
+    classes = [f"p{k}" for k in range(len(ranges))]
+    rows = placed.iloc[: report.MOST_ROWS].assign(p=placed[classes].iloc[: report.MOST_ROWS].to_numpy().tolist())
+    saliency = numbers["saliency"]
+    images = {name: report.picture(METRICS / name) for name in PICTURES}
+    images |= {path.name: report.picture(path) for path in sorted((METRICS / "saliency").glob("*.png"))}
+    content = {
+        "headline": report.headline(evaluation, ranges, f"{high} mW/m²"),
+        "verdict": saliency["verdict"], "methods": saliency["methods"], "trust_rows": _trust(saliency["methods"]),
+        "images": images, "evaluation": evaluation, "classes": ranges, "high": high, "signed": lambda v: f"{v:+.3f}",
+        "percent": report.percent, "charts": report.skill_charts(
+            evaluation, tables["success_rate"], tables["reliability"], f"{high} mW/m²"
+        ),
+        "confusion": report.confusion_table(tables["confusion"], class_names(p.tile.edges)),
+        "strata": _strata(tables["strata"]), "statistics": _statistics(tables["statistics"]),
+        "wells": numbers["wells"], "tiles": numbers["tiles"], "kept": numbers["filter"], "map": numbers["map"],
+        "top": top.to_dict("records"), "tile_km": size, "statistic": {"max": "largest", "p90": "90th percentile"}.get(
+            p.tile.statistic, p.tile.statistic
+        ),
+        "extent": extent, "terrain": report.terrain_layer(elevation, grid.resolution * shrink), "sheets": sheets,
+        "overlays": _overlays(km, shrink, method, high), "table": rows.to_dict("records"),
+        "map_data": report.map_data(placed, _wells(grid, km, p.tile.edges), size, ranges, sheets),
+        "sources": {"elevation": Path(p.data.elevation).name, "wells": Path(p.data.wells).name},
+        "checksums": [(name, _md5(path)) for name, path in _files(p.data)],
+        "versions": [(name, version(name)) for name in PACKAGES],
+        "params": yaml.safe_dump(_params(p), sort_keys=False, allow_unicode=True),
+    }  # fmt: skip
+    page = report.render(content)
+    with replacing(REPORT) as beside:
+        beside.write_text(page, encoding="utf-8")
+    say(f"{len(page) / 1e6:.1f} MB, one file that needs no network -> {REPORT}")
+
+
+def _maps_of(predictions, path, stride, size):
+    """Terrain and signed saliency of each tile."""
+    pixels = np.load(TILES, mmap_mode="r", allow_pickle=False)
+    every = read_table(TILE_TABLE)["tile"].to_numpy()
+    tiles = [np.asarray(pixels[k]) for k in np.searchsorted(every, predictions["tile"].to_numpy())]
+    if len(tiles) > report.MOST_THUMBNAILS:
+        return [], []
+    with rasterio.open(path) as raster:
+        windows = [
+            rasterio.windows.Window(col * stride, row * stride, size, size)
+            for row, col in zip(predictions["row"], predictions["col"], strict=True)
+        ]
+        return tiles, [raster.read(1, window=window) for window in windows]
+
+
+def _overlays(km, shrink, method, high):
+    """Pictures of the region to lay over the terrain, in km of it."""
+    found = []
+    with rasterio.open(MAP / "probability.tif") as raster:
+        uri = report.layer(raster.read(raster.count), "viridis", 0, 1)
+        cell = raster.res[0] / 1000
+        found.append(("probability", f"probability {high} mW/m²", uri, raster.width * cell, raster.height * cell))
+    with rasterio.open(MAP / "applicability.tif") as raster:
+        outside = np.where(raster.read(2) == 0, 1.0, np.nan)
+        found.append(
+            (
+                "outside",
+                "unlike what was learnt from",
+                report.layer(outside, "Greys", 0, 1),
+                raster.width * cell,
+                raster.height * cell,
+            )
+        )
+    with rasterio.open(SALIENCY / f"{method}.tif") as raster:
+        shape = raster.height // shrink, raster.width // shrink
+        values = raster.read(1, out_shape=shape)
+        limit = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
+        uri = report.layer(values, "PuOr_r", -limit, limit, alpha=0.65)
+        found.append(
+            ("saliency", f"{report.named(method)} of the class predicted", uri, raster.width * km, raster.height * km)
+        )
+    return [dict(zip(("key", "title", "uri", "width", "height"), one, strict=True)) for one in found]
+
+
+def _wells(grid, km, edges):
+    wells = read_features(WELLS)
+    x, y = shapely.get_coordinates(wells.geometry.array).T
+    label = classify(wells["residual"].to_numpy(), edges)
+    return pd.DataFrame({"x": (x - grid.left) / 1000, "y": (grid.top - y) / 1000, "label": label})
+
+
+def _trust(methods):
+    """Rows of the table of tests, each with a value for each method."""
+    randomised = [list(found["after_randomised"].items()) for found in methods.values()]
+    rows = [("passed", ["yes" if found["passed"] else "no" for found in methods.values()])]
+    rows += [
+        (
+            f"likeness, drawn anew down to {step.replace('_', ' ')} (lower)",
+            [report.number(dict(r)[step], 2) for r in randomised],
+        )
+        for step, _ in randomised[0]
+    ]
+    for key, title in TRUST.items():
+        if any(key in found for found in methods.values()):
+            rows.append((title, [report.number(found.get(key)) for found in methods.values()]))
+    for feature in ("structures", "faults"):
+        if any(feature in found for found in methods.values()):
+            for key, title in (
+                ("auc", "AUC"),
+                ("auc_called_high", "AUC, tiles called high"),
+                ("auc_as_steep", "AUC among equally steep"),
+            ):
+                values = [
+                    report.within(found[feature], key, lambda v: report.number(v, 2)) for found in methods.values()
+                ]
+                rows.append((f"{title}, {feature}", values))
+    return rows
+
+
+def _strata(table):
+    def cell(part, name):
+        rows = part[part["prediction"] == name].to_dict("records")
+        return report.within(_none(rows[0]), "auc", lambda v: report.number(v, 2)) if rows else "–"
+
+    return [
+        {
+            "wells": wells, "tiles": int(part["tiles"].iloc[0]), "share": float(part["high_share"].iloc[0]),
+            **{name: cell(part, name) for name in ("network", "terrain_linear", "count")},
+        }
+        for wells, part in table.groupby("wells", sort=False)
+    ]  # fmt: skip
+
+
+def _statistics(table):
+    equal = table[table["wells"] == "equal"]
+    return [
+        {
+            "statistic": statistic,
+            **{
+                row["prediction"]: report.within(_none(row), "auc", lambda v: report.number(v, 2))
+                for row in part.to_dict("records")
+            },
+        }
+        for statistic, part in equal.groupby("statistic", sort=False)
+    ]
+
+
+def _none(row):
+    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+
+
+def _files(paths):
+    """Inputs by their names alone, for where they lie is nobody's business, and outputs."""
+    for key in ("elevation", "wells"):
+        path = Path(getattr(paths, key))
+        if path.is_file():
+            yield path.name, path
+    for path in (TERRAIN, WELLS, PREDICTIONS, MAP / "probability.tif", EVALUATION):
+        yield str(path), path
+
+
+def _md5(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _params(p):
+    data = {key: Path(value).name if Path(value).is_absolute() else value for key, value in vars(p.data).items()}
+    return {"data": data} | {name: getattr(p, name).model_dump(mode="json") for name in SECTIONS}
+
+
+if __name__ == "__main__":
+    run(main, INPUTS)
