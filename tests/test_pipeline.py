@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyogrio
 import pytest
+import rasterio
 import yaml
 
 from tests.conftest import ROOT, params_with
+from tests.test_report import BROWSER, check_page, in_browser
 
 TINY = {
     "demo": {"width": 320, "height": 320, "resolution": 1000},
@@ -72,7 +76,7 @@ def test_run_again_changes_nothing_and_forced_gives_the_same_bytes(clone):
 def test_experiment_reruns_only_what_changed_and_metrics_are_compared(clone):
     printed = call(clone, "dvc", "exp", "run", "-S", "train.dropout=0.5")
     ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
-    assert ran == ["train", "evaluate", "saliency", "map"]
+    assert ran == ["train", "evaluate", "saliency", "map", "report"]
     table = json.loads(call(clone, "dvc", "metrics", "diff", "--json"))
     assert "train_loss" in table["metrics/train.json"]
     assert call(clone, "dvc", "params", "diff").count("train.dropout") == 1
@@ -99,7 +103,38 @@ def test_mistyped_param_stops_before_work_and_loses_nothing(clone):
     assert (clone / "data/models/fold0_0.pt").exists()
 
 
+def test_report_is_one_page_that_works_in_a_browser(clone, tmp_path):
+    text = (clone / "data/report.html").read_text()
+    check_page(text)
+    if not BROWSER:
+        pytest.skip("no Chromium here")
+    for width in (1280, 500):
+        found = in_browser(text, tmp_path, width)
+        assert found.pop("first").startswith("Tile")
+        assert found == {
+            "images": 0, "clicked": True, "zoomed": True, "whole": True, "moved": True,
+            "layers": "visible hidden hidden", "scrolls": False, "faults": [],
+        }  # fmt: skip
+
+
+def test_outputs_on_the_ground_are_cloud_optimised_and_say_what_they_hold(clone):
+    rasters = sorted((clone / "data").rglob("*.tif"))
+    assert len(rasters) >= 4 + 5 + 3
+    for path in rasters:
+        with rasterio.open(path) as raster:
+            assert raster.crs is not None, path
+            assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG", path
+            assert np.isnan(raster.nodata), path
+            assert all(raster.descriptions), path
+            assert "STATISTICS_MEAN" in raster.tags(1), path
+            assert raster.overviews(1) or max(raster.shape) <= 512, path
+    for path in sorted((clone / "data").rglob("*.fgb")):
+        assert pyogrio.read_info(path)["crs"], path
+
+
 def test_summary_names_metrics_baseline_and_pictures(clone):
     printed = call(clone, sys.executable, "-m", "heatflow.present.summary", "metrics")
     assert "constant guess" in printed
     assert "metrics/confusion.png" in printed
+    assert "Does it use structure?" in printed
+    assert printed.rstrip().endswith("data/report.html")

@@ -99,7 +99,11 @@ def test_a_survey_puts_a_hill_where_it_is_and_leaves_gaps_as_gaps():
     assert 4 <= row < 8
     assert 12 <= col < 16
     assert np.isnan(above[:2, :2]).all()
-    assert counts["windows"] == len(found.starts(83)) * len(found.starts(110)) == len(windows) + counts["low_data"] + counts["learnt_from"]
+    assert (
+        counts["windows"]
+        == len(found.starts(83)) * len(found.starts(110))
+        == len(windows) + counts["low_data"] + counts["learnt_from"]
+    )
     assert counts["low_data"] == 4
 
 

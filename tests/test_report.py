@@ -1,23 +1,32 @@
 """The report: honest words, nothing from outside, nothing from data that could run."""
 
+import html
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from heatflow.present import report
 from heatflow.present.charts import interval_chart, line_chart
 
 
 def evaluation(auc, low, high, against="above", best="within noise of"):
-    scores = {"accuracy": 0.45, "auc_high": 0.5, "auc_high_low": 0.5, "auc_high_high": 0.5, "quadratic_kappa": 0.0, "loss": 1.2}
+    scores = {
+        "accuracy": 0.45,
+        "auc_high": 0.5,
+        "auc_high_low": 0.5,
+        "auc_high_high": 0.5,
+        "quadratic_kappa": 0.0,
+        "loss": 1.2,
+    }
     skill = {"auc_high": auc - 0.5, "auc_high_low": low - 0.5, "auc_high_high": high - 0.5}
     return {
-        "tiles": 222, "accuracy": 0.46, "accuracy_low": 0.4, "accuracy_high": 0.52, "auc_high": auc, "auc_high_low": low,
-        "auc_high_high": high, "baseline": {"constant": scores, "count": scores | {"auc_high": 0.8}},
+        "tiles": 222, "accuracy": 0.46, "accuracy_low": 0.4, "accuracy_high": 0.52,
+        "auc_high": auc, "auc_high_low": low, "auc_high_high": high, "baseline": {"constant": scores, "count": scores | {"auc_high": 0.8}},
         "skill": {"constant": skill | {"verdict": against}, "count": skill | {"verdict": best}},
     }  # fmt: skip
 
@@ -63,8 +72,8 @@ def test_thumbnails_stop_where_the_page_would_be_too_large():
 
 def test_map_data_are_whole_numbers_and_few_wells():
     table = pd.DataFrame(
-        {"x": [0.0], "y": [40.0], "tile": [7], "label": [1], "predicted": [0], "fold": [2], "n_wells": [3], "residual": [61.26],
-         "p0": [0.75], "p1": [0.25]}
+        {"x": [0.0], "y": [40.0], "tile": [7], "label": [1], "predicted": [0], "fold": [2], "n_wells": [3],
+         "residual": [61.26], "p0": [0.75], "p1": [0.25]}
     )  # fmt: skip
     wells = pd.DataFrame({"x": np.arange(9000) / 10, "y": 1.0, "label": 1})
     found = json.loads(report.map_data(table, wells, 40.0, ["<=50", ">50"], None))
@@ -100,12 +109,6 @@ class Reader(HTMLParser):
             assert self.open.pop() == tag
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Folder for pages of the browser test."""
-    return tmp_path_factory.mktemp("pages")
-
-
 def check_page(text):
     reader = Reader()
     reader.feed(text)
@@ -117,3 +120,50 @@ def check_page(text):
     assert all(b <= a + 1 for a, b in zip(reader.headings, reader.headings[1:], strict=False))
     assert "default-src 'none'" in text
     assert len(text) < 15e6
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+WATCH = """<script>window.faults = [];
+addEventListener("error", (e) => faults.push(String(e.message)), true);
+addEventListener("securitypolicyviolation", (e) => faults.push("blocked " + e.blockedURI));
+const say = console.error; console.error = (...a) => { faults.push(a.join(" ")); say(...a); };</script>"""
+USE = """<script>addEventListener("load", () => {
+  const map = document.getElementById("map"), panel = document.getElementById("tile"), found = {};
+  const key = (name) => map.dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true, cancelable: true}));
+  found.images = [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).length;
+  found.first = panel.querySelector("h3").textContent;
+  const box = map.getBoundingClientRect(), tile = JSON.parse(document.getElementById("map-data").textContent);
+  const [, , wide, high] = map.getAttribute("viewBox").split(" ").map(Number), t = tile.tiles[0];
+  const x = box.left + (t.x + tile.size / 2) / wide * box.width;
+  const y = box.top + (t.y + tile.size / 2) / high * box.height;
+  map.setPointerCapture = () => {};
+  for (const name of ["pointerdown", "pointerup"])
+    map.dispatchEvent(new PointerEvent(name, {clientX: x, clientY: y, pointerId: 1, bubbles: true}));
+  found.clicked = panel.querySelector("h3").textContent === `Tile ${t.id}`;
+  key("+"); found.zoomed = Number(map.getAttribute("viewBox").split(" ")[2]) < wide;
+  key("0"); found.whole = Number(map.getAttribute("viewBox").split(" ")[2]) === wide;
+  key("ArrowRight"); key("ArrowDown"); found.moved = panel.querySelector("h3").textContent !== `Tile ${t.id}`;
+  const over = document.getElementById("overlay");
+  over.value = "probability"; over.dispatchEvent(new Event("change"));
+  found.layers = [...map.querySelectorAll("image[data-layer]")].map((i) => i.getAttribute("visibility")).join(" ");
+  found.scrolls = document.documentElement.scrollWidth > innerWidth;
+  found.faults = faults;
+  document.body.insertAdjacentHTML("beforeend", `<pre id="outcome"></pre>`);
+  document.getElementById("outcome").textContent = JSON.stringify(found);
+});</script>"""
+
+
+def in_browser(text, folder, width):
+    """What a page does in headless Chromium when it is used."""
+    page = folder / f"{width}.html"
+    page.write_text(
+        text.replace("<title>", WATCH + "<title>", 1).replace("</body>", USE + "</body>", 1), encoding="utf-8"
+    )
+    command = [
+        BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},900",
+        f"--user-data-dir={folder}/profile",        "--virtual-time-budget=5000", "--dump-dom", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    outcome = re.findall(r'<pre id="outcome">(\{.*?)</pre>', done.stdout, re.S)
+    assert outcome, done.stderr[-2000:]
+    return json.loads(html.unescape(outcome[-1]))

@@ -123,9 +123,13 @@ def strength(method: str, maps: np.ndarray) -> np.ndarray:
 
 def removal_scores(curves: Curves, controls: dict[str, Curves], block: np.ndarray, seed: int) -> dict[str, float]:
     """Areas under the curves, and deletion's less that of each control with its interval (lower is better)."""
-    scores = {"deletion": float(area(curves.deletion).mean()), "insertion": float(area(curves.insertion).mean())}
+    deletion, insertion = area(curves.deletion), area(curves.insertion)
+    some = len(deletion) > 0
+    scores = {
+        k: float(v.mean()) if some else float("nan") for k, v in (("deletion", deletion), ("insertion", insertion))
+    }
     for name, control in controls.items():
-        less = area(curves.deletion) - area(control.deletion)
+        less = deletion - area(control.deletion)
         scores |= mean_with_interval(less, block, seed, f"deletion_against_{name}")
     return scores
 
@@ -153,7 +157,9 @@ def faults(forgotten: dict[str, float], shuffled: float, again: float, removal: 
             f"another fitted to the true ones ({again:.2f})."
         )
     high = removal["deletion_against_random_high"]
-    if not high < 0:
+    if not np.isfinite(high):
+        found.append("Too few tiles lose anything with their detail, or in too few blocks, for deletion to tell.")
+    elif not high < 0:
         found.append(
             "Taking terrain away in the order of its maps does not surely lower the probability more than at random "
             f"(difference in area {removal['deletion_against_random']:+.3f}, upper end {high:+.3f})."

@@ -128,6 +128,8 @@ def removal_curves(
     -------
     deletion, insertion : float arrays, shape (n, len(STEPS)); a low deletion and a high insertion curve are better
     """
+    if not len(elevation):
+        return np.empty((0, len(STEPS))), np.empty((0, len(STEPS)))
     size = elevation.shape[-1]
     cell = np.arange(size) * CELLS // size
     number = (cell[:, None] * CELLS + cell).ravel()

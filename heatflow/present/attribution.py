@@ -114,12 +114,16 @@ def trust_figure(methods: dict[str, dict], curves: dict, blind: float, remembere
     for axes, kind, better in ((deletion, "deletion", "lower"), (insertion, "insertion", "higher")):
         for name, curve in curves.items():
             colour, mark, title = STYLES[name]
+            if not len(getattr(curve, kind)):
+                continue
             mean = getattr(curve, kind).mean(axis=0)
             style = ":" if name in ("random", "slope") else "-"
             axes.plot(np.linspace(0, 100, len(mean)), mean, color=colour, marker=mark, ls=style, ms=4, label=title)
         axes.set_xlabel(f"share of the terrain {'taken away' if kind == 'deletion' else 'brought back'}, %")
         axes.set_ylabel("probability of the class predicted")
         axes.set_title(f"{kind.capitalize()}, the most salient first ({better} is better)", fontsize=9)
+        if not axes.lines:
+            axes.text(0.5, 0.5, "no tile loses anything with its detail", ha="center", transform=axes.transAxes)
     for axes in (forgotten, deletion, insertion):
         axes.grid(alpha=0.3)
     handles, labels = forgotten.get_legend_handles_labels()

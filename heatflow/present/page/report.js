@@ -28,6 +28,12 @@
       "vector-effect": "non-scaling-stroke" }, wells);
   }
 
+  const bar = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((km) => km <= wide / 6).pop() || wide / 6;
+  const foot = make("g", { "aria-hidden": "true", "pointer-events": "none" }, svg);
+  make("rect", { x: wide * 0.02, y: high * 0.975, width: bar, height: high * 0.008, fill: "#000", stroke: "#fff",
+    "stroke-width": 1, "vector-effect": "non-scaling-stroke" }, foot);
+  make("text", { x: wide * 0.02 + bar / 2, y: high * 0.968, "text-anchor": "middle", "font-size": wide / 45, fill: "#000",
+    stroke: "#fff", "stroke-width": wide / 220, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
   const legend = document.getElementById("legend");
   const ways = {
     none: { fill: () => "transparent", entries: [] },
@@ -194,4 +200,7 @@
   document.getElementById("further").addEventListener("click", () => zoom(1.5));
   document.getElementById("whole").addEventListener("click", () => zoom(99));
   colour("label");
+  if (data.tiles.length) {
+    choose(data.tiles.reduce((best, tile, k) => (tile.p.at(-1) > data.tiles[best].p.at(-1) ? k : best), 0));
+  }
 })();
