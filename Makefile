@@ -4,13 +4,15 @@
 # make fetch  public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
 #             make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
+# make compare  the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
+# make docs   docs/params.md from the typed params
 # make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint fetch bench ablation
+.PHONY: run test lint fetch bench ablation compare docs
 
 run: $(VENV)/installed
 	@dvc repro
@@ -23,6 +25,13 @@ lint: $(VENV)/installed
 	@ruff check .
 	@ruff format --check .
 	@mypy
+
+KEEP ?= train\.dropout
+compare: $(VENV)/installed
+	@COLUMNS=$${COLUMNS:-120} dvc exp show --no-pager --drop '.*' --keep 'Experiment|(^|:)(accuracy|auc_high|auc_equal_count|verdict.answer)$$|$(KEEP)'
+
+docs: $(VENV)/installed
+	@python -m heatflow.present.params_page params.yaml docs/params.md
 
 fetch: $(VENV)/installed
 	@python -m heatflow.sources $(SOURCE)

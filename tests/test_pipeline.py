@@ -28,7 +28,7 @@ TINY = {
 COPIED = ("heatflow", "stages", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def clone(tmp_path_factory):
     """A git repository with the working tree's pipeline and tiny params, reproduced once."""
     folder = tmp_path_factory.mktemp("clone")

@@ -26,7 +26,8 @@ def evaluation(auc, low, high, against="above", best="within noise of"):
     skill = {"auc_high": auc - 0.5, "auc_high_low": low - 0.5, "auc_high_high": high - 0.5}
     return {
         "tiles": 222, "accuracy": 0.46, "accuracy_low": 0.4, "accuracy_high": 0.52,
-        "auc_high": auc, "auc_high_low": low, "auc_high_high": high, "baseline": {"constant": scores, "count": scores | {"auc_high": 0.8}},
+        "auc_high": auc, "auc_high_low": low, "auc_high_high": high,
+        "baseline": {"constant": scores, "count": scores | {"auc_high": 0.8}},
         "skill": {"constant": skill | {"verdict": against}, "count": skill | {"verdict": best}},
     }  # fmt: skip
 

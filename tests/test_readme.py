@@ -1,0 +1,81 @@
+"""The README's commands do what it says: every one of them is run, in a clone with tiny params."""
+
+import re
+import shlex
+import shutil
+
+import pytest
+import yaml
+
+from heatflow.present.params_page import page
+from tests.conftest import ROOT
+from tests.test_pipeline import call, clone  # noqa: F401 (a fixture)
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S)]
+SHOWN = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+# Those that cannot be run inside a test, and what stands for them.
+ELSEWHERE = {
+    "make run": ["make", "-n", "run"],  # the pipeline itself is what the clone begins with
+    "make test": ["make", "-n", "test"],  # this very run
+    "source .venv/bin/activate": ["true"],  # the commands run in that environment
+    "make fetch SOURCE=usgs-wells": [
+        "make",
+        "-n",
+        "fetch",
+        "SOURCE=usgs-wells",
+    ],  # no network in tests: tests/test_sources.py
+}
+
+
+def test_the_readme_shows_commands():
+    assert len(SHOWN) >= 14
+    assert set(ELSEWHERE) <= set(SHOWN)
+
+
+@pytest.fixture
+def copy(clone, tmp_path):  # noqa: F811
+    """The reproduced clone, once more, with its Makefile, and data under the README's made-up paths."""
+    folder = tmp_path / "clone"
+    shutil.copytree(clone, folder, symlinks=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(
+        ROOT / "data",
+        folder / "data",
+        ignore=lambda _, names: {n for n in names if n != "sources.yaml"},
+        dirs_exist_ok=True,
+    )
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/installed").touch()
+    return folder
+
+
+def test_every_command_of_the_readme_runs(copy):
+    for command in SHOWN:
+        words = ELSEWHERE.get(command) or shlex.split(command)
+        # made-up paths and the recipe's width and length, which take minutes, become small ones
+        words = [w.replace("/path/elevation_30s.tif", "data/demo/elevation.tif") for w in words]
+        words = [w.replace("/path/heatflow_ghfdb2024.csv", "data/demo/wells.fgb") for w in words]
+        words = [w.replace("[96,256,384]", "[4,4,4]").replace("epochs=100", "epochs=2") for w in words]
+        if words[:2] == ["dvc", "plots"]:
+            words += ["-o", "out_plots"]
+        printed = call(copy, *words)
+        assert "Traceback" not in printed, command
+        if words[:3] == ["dvc", "metrics", "diff"]:
+            assert "metrics/train.json" in printed
+        if words == ["make", "compare"]:
+            assert "auc_high" in printed
+            assert "train.dropout" in printed
+
+
+def test_the_page_of_params_is_up_to_date():
+    assert (ROOT / "docs/params.md").read_text() == page(yaml.safe_load((ROOT / "params.yaml").read_text())), (
+        "make docs"
+    )
+
+
+def test_links_of_the_documents_lead_somewhere():
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+            assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"
