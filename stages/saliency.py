@@ -251,6 +251,7 @@ def _answer(skill, asked, effects, methods):
         effects[asked.name] if asked else {},
         TITLES[best] if best else None,
         methods[best][asked.name] if asked and best else {},
+        effects.get("range_front"),
     )
     return {"answer": answer["answer"], "method": best, "reasons": answer["reasons"]}
 

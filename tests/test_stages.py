@@ -426,3 +426,38 @@ def test_other_losses_and_tiles_of_the_grid_go_through(workspace, inputs, loss):
 def test_relu_head_and_a_loss_that_needs_negative_scores_are_refused(workspace, capsys):
     message = refusal(workspace, capsys, "terrain", model={"head_relu": True}, train={"loss": "ordinal"})
     assert "model.head_relu: scores that cannot be negative cannot say no" in message
+
+
+def test_saliency_of_other_targets_with_a_band_for_each_class(workspace, inputs):
+    changes = TINY | {
+        "data": inputs,
+        "saliency": {"methods": ["grad_cam"], "target": "high", "per_class": True, "smooth_shifts": 2},
+    }
+    for name in [s for s in STAGES if s not in ("demo", "map", "report")]:
+        assert workspace.run(name, **changes) == 0, name
+    with rasterio.open(workspace.path / "data/saliency/grad_cam.tif") as raster:
+        assert raster.descriptions == (
+            "Grad-CAM of the log-odds of above 0 mW/m2", "size of Grad-CAM of the log-odds of above 0 mW/m2",
+            "Grad-CAM of class 0, <=0 mW/m2", "Grad-CAM of class 1, >0 mW/m2",
+        )  # fmt: skip
+        signed, size, low, high = raster.read()
+    np.testing.assert_allclose(size, np.abs(signed))
+    np.testing.assert_allclose(signed, high - low, atol=1e-4)  # of two classes the odds are their difference
+    found = json.loads((workspace.path / "metrics/saliency.json").read_text())
+    assert found["verdict"]["answer"] == "cannot be told"  # the demo's structures say nothing of another region
+    assert "structures" not in found["effects"]
+    assert "lattice_share_of_plain_maps" in found["methods"]["grad_cam"]
+
+
+def test_a_class_that_does_not_exist_cannot_be_explained(workspace, capsys):
+    assert "there is no class 9" in refusal(workspace, capsys, "terrain", saliency={"target": 9})
+
+
+def test_faults_that_are_no_vector_file_are_refused(workspace, inputs, capsys):
+    (workspace.path / "faults.txt").write_text("none")
+    changes = TINY | {"data": inputs | {"faults": "faults.txt"}}
+    for name in [s for s in STAGES if s not in ("demo", "saliency", "map", "report")]:
+        assert workspace.run(name, **changes) == 0, name
+    assert workspace.run("saliency", **changes) == 2
+    assert "data.faults: faults.txt: not a vector file that GDAL can read" in capsys.readouterr().err
+    assert not (workspace.path / "data/saliency").exists()

@@ -125,6 +125,8 @@ def matched(low):
     ],
 )
 def test_verdict_by_the_stated_rules(skill_low, features, found, method, low, answer):
-    given = verdict(skill_low, features, found, method, matched(low))
+    fronts = effect(0.1, 0.3) | {"steepness": 5.0, "steepness_elsewhere": 4.0}
+    given = verdict(skill_low, features, found, method, matched(low), fronts)
     assert given["answer"] == answer
+    assert any("range front" in reason for reason in given["reasons"]) == (features is None)
     assert all(reason.endswith(".") and "nan" not in reason for reason in given["reasons"])

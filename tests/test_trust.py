@@ -8,8 +8,20 @@ import torch
 from torch import nn
 
 from heatflow.analysis.saliency import attribute
-from heatflow.analysis.trust import dead_units, randomisation_test, randomised
+from heatflow.analysis.trial import faults
+from heatflow.analysis.trust import (
+    STEPS,
+    area,
+    dead_units,
+    likeness,
+    of_shuffled_labels,
+    randomisation_test,
+    randomised,
+    removal_curves,
+)
+from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.training import Part
 
 
 @pytest.fixture
@@ -60,3 +72,67 @@ def test_dead_channels_are_counted_and_no_hook_stays(network, tiles):
     assert shares[0] == 0.5
     assert len(shares) == 11
     assert not any(m._forward_hooks for m in network.modules())
+
+
+def removal(importance):
+    """Curves of a network that adds up its tile, whose detail lies in one corner."""
+    tile = np.zeros((2, 40, 40), dtype=np.float32)
+    tile[:, :10, :10] = 1
+    return removal_curves(lambda z: z.sum(axis=(1, 2)) / 100, tile, np.zeros_like(tile), importance(tile))
+
+
+def test_deletion_and_insertion_of_a_sum_are_known():
+    deletion, insertion = removal(lambda tile: tile)
+    assert deletion.shape == insertion.shape == (2, len(STEPS))
+    np.testing.assert_allclose(deletion[:, 0], 1)
+    np.testing.assert_allclose(deletion[:, 1:], 1 - insertion[:, 1:], atol=1e-5)  # what is gone there is here
+    assert (area(deletion) < 0.15).all()  # 1 / 16 of the terrain holds everything
+    assert (area(insertion) > 0.85).all()
+    backwards, _ = removal(lambda tile: -tile)
+    assert (area(backwards) > 0.85).all()
+    none, _ = removal_curves(lambda z: z.sum(), *[np.empty((0, 40, 40))] * 3)
+    assert none.shape == (0, len(STEPS))
+
+
+def test_likeness_is_the_rank_correlation_of_sizes():
+    one = np.random.default_rng(0).normal(size=(3, 40, 40))
+    assert likeness(one, -2 * one) == pytest.approx(1)
+    assert abs(likeness(one, np.random.default_rng(1).normal(size=(3, 40, 40)))) < 0.1
+    assert np.isnan(likeness(one, np.ones_like(one)))
+
+
+def test_a_network_of_shuffled_labels_has_learnt_something_else(network, tiles):
+    engine = Engine.choose("cpu", "float32", compile=False)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(0)
+    other = of_shuffled_labels(network, Part(tiles, labels), 3, engine)
+    assert other.settings == network.settings
+    assert not other.training
+    assert not torch.equal(next(other.parameters()), next(network.parameters()))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def good(**changes):
+    given = {"classifier": 0.8, "all": 0.3, "shuffled": 0.2, "again": 0.4, "high": -0.01} | changes
+    return faults(
+        {"classifier": given["classifier"], "block 1": given["all"]}, given["shuffled"], given["again"],
+        {"deletion_against_random": -0.02, "deletion_against_random_high": given["high"]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"classifier": 0.95}, "classifier drawn at random"),
+        ({"all": 0.6}, "every parameter drawn at random"),
+        ({"shuffled": 0.5}, "shuffled labels"),
+        ({"high": 0.01}, "does not surely lower"),
+        ({"high": np.nan}, "Too few tiles"),
+        ({"classifier": np.nan}, "classifier drawn at random"),
+    ],
+)
+def test_a_map_fails_by_the_stated_rules(change, says):
+    assert not good()
+    (complaint,) = good(**change)
+    assert says in complaint

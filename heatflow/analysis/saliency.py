@@ -205,7 +205,7 @@ def over_shifts(
     if shifts == 1:
         return explain(tiles)
     steps = np.unique(np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)).tolist()
-    reach, size = period, tiles.shape[-1]
+    reach, size = max(map(abs, steps)), tiles.shape[-1]
     padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
     total = np.zeros((len(tiles), size, size))
     count = np.zeros((size, size))

@@ -297,7 +297,12 @@ class Known:
 
 
 def verdict(
-    skill_low: float, features: str | None, effect: dict[str, float], method: str | None, matched: dict[str, float]
+    skill_low: float,
+    features: str | None,
+    effect: dict[str, float],
+    method: str | None,
+    matched: dict[str, float],
+    fronts: dict[str, float] | None = None,
 ) -> dict:
     """The answer in words, by rules that docs/saliency.md states.
 
@@ -308,6 +313,7 @@ def verdict(
     effect : ``effect``, ``effect_low``, ``effect_high``: log-odds lost with the features, less those lost elsewhere
     method : title of the map that passed its tests and names best what matters; None: no map passed
     matched : ``auc_as_steep`` of that map, with ``_low`` and ``_high``
+    fronts : the effect of range fronts, told where nothing was given; it decides nothing
 
     Returns
     -------
@@ -322,6 +328,13 @@ def verdict(
     )
     if features is None:
         reasons.append("Neither structures nor faults were given for this region (data.structures, data.faults).")
+        if fronts and np.isfinite([fronts["effect_low"], fronts["effect_high"]]).all():
+            low, high = fronts["effect_low"], fronts["effect_high"]
+            reasons.append(
+                f"Smoothing range fronts away costs {fronts['effect']:+.3f} ({low:+.3f} to {high:+.3f}) in log-odds of "
+                f"being high, beyond terrain elsewhere that is {fronts['steepness_elsewhere']:.1f} degrees steep (they "
+                f"are {fronts['steepness']:.1f}); a range front is no structural setting, so this decides nothing."
+            )
         return {"answer": "cannot be told", "reasons": reasons}
     low, high = effect["effect_low"], effect["effect_high"]
     if not np.isfinite([low, high]).all():
