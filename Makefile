@@ -31,7 +31,7 @@ compare: $(VENV)/installed
 	@COLUMNS=$${COLUMNS:-120} dvc exp show --no-pager --drop '.*' --keep 'Experiment|(^|:)(accuracy|auc_high|auc_equal_count|verdict.answer)$$|$(KEEP)'
 
 docs: $(VENV)/installed
-	@python -m heatflow.present.params_page params.yaml docs/params.md
+	@python -m heatflow.params_page params.yaml docs/params.md
 
 fetch: $(VENV)/installed
 	@python -m heatflow.sources $(SOURCE)

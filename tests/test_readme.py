@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 
-from heatflow.present.params_page import page
+from heatflow.params_page import page
 from tests.conftest import ROOT
 from tests.test_pipeline import call, clone  # noqa: F401 (a fixture)
 

@@ -231,9 +231,9 @@ def lattice_share(maps: np.ndarray, period: int = LATTICE) -> float:
     size = maps.shape[-1] // period * period
     if not size or not len(maps):
         return float("nan")
-    strength = np.abs(np.nan_to_num(maps[:, :size, :size]))
+    strength = np.abs(np.nan_to_num(maps[:, :size, :size].astype(np.float32)))
     power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True), workers=-1)) ** 2
-    power /= np.maximum(power.sum(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
+    power /= np.maximum(power.sum(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     step = size // period
     at = power[:, ::step, ::step].copy()
     at[:, 0, 0] = 0

@@ -215,7 +215,7 @@ class Known:
     """Tiles that hold known features of one kind.
 
     `index` (m,) of the kept tiles; of these `near` (m, size, size) whether a pixel belongs to a feature, `distance` in
-    metres, `around` the arrays of `Surroundings`, `bins` of equally steep surroundings; `softness` in pixels.
+    metres, `around` what of `Surroundings` is asked for, `bins` of equally steep surroundings; `softness` in pixels.
     """
 
     name: str
@@ -248,9 +248,9 @@ class Known:
         if has.sum() < LEAST_TILES:
             return None
         some = spread(np.flatnonzero(has), MOST_TILES)
-        chosen = {key: array[some] for key, array in around.items()}
+        chosen = {key: around[key][some] for key in ("slope", "edge", "steepness", "background")}
         bins = bins_of(chosen["steepness"])
-        return cls(name, index[some], near[some], chosen[name], chosen, bins, block[some], softness, seed)
+        return cls(name, index[some], near[some], around[name][some], chosen, bins, block[some], softness, seed)
 
     def score(self, maps: np.ndarray, called_high: np.ndarray) -> dict[str, float]:
         """`known_answer` of maps of the tiles in `index`: means with intervals, and AUC less slope's, tile by tile.
