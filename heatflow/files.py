@@ -1,39 +1,98 @@
-"""Writing files so that an interrupted run never leaves half of one."""
+"""Writing files so that a run that ends early, however it ends, leaves each of them as it was or as it should be."""
 
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pandas as pd
+
+from heatflow.errors import reading
+
+_held: dict[Path, Path] | None = None  # what `together` moves into place at its end: where to, from where
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; move it into place when the block ends well, delete it otherwise.
+def replacing(path: str | Path, *, held: bool = True) -> Iterator[Path]:
+    """Yield a path to write to; what is there when the block ends well is moved to `path`, at once or by `together`.
 
-    Works for a file or for a directory that the block creates. The name keeps the suffix, by which drivers choose
-    a format.
+    Where `held` is false it is moved at once whatever happens later.
+
+    Works for a file or for a directory that the block creates. The name is the same, and drivers that choose a format
+    by it, or write it down, see no other. It lies in a folder of this process beside `path`, so that two processes do
+    not write to one file; what a killed process left is cleared away.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
-    _remove(beside)
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        owner = left.name.split(".")[-2]
+        if owner == str(os.getpid()) or not _alive(owner):
+            _remove(left)
+    beside = path.parent / f".{path.name}.{os.getpid()}.partial" / path.name
+    beside.parent.mkdir()
     try:
         yield beside
-        if path.is_dir():
-            _remove(path)
-        os.replace(beside, path)
+    except BaseException:
+        _remove(beside.parent)
+        raise
+    if _held is None or not held:
+        _move(beside, path)
+    else:
+        _held[path] = beside
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Hold back all that `replacing` has to move until the block ends well; where it does not, nothing is moved.
+
+    Raises
+    ------
+    RuntimeError
+        One inside another.
+    """
+    global _held
+    if _held is not None:
+        raise RuntimeError("together() is not to be used inside itself")
+    held: dict[Path, Path] = {}
+    _held = held
+    try:
+        yield
+        for path, beside in held.items():
+            _move(beside, path)
     finally:
-        _remove(beside)
+        _held = None
+        for beside in held.values():
+            _remove(beside.parent)
+
+
+def _move(beside, path):
+    """A file takes the place of the old one in a single step; an old directory has to step aside first."""
+    if path.is_dir() and not path.is_symlink():
+        aside = beside.with_name(f"{beside.name}.old")
+        os.replace(path, aside)
+    os.replace(beside, path)
+    _remove(beside.parent)
 
 
 def _remove(path):
-    if path.is_dir():
-        shutil.rmtree(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
+
+
+def _alive(process):
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_json(path: str | Path, content: dict, digits: int = 4) -> None:
@@ -56,6 +115,29 @@ def _rounded(value, digits):
 
 
 def write_csv(path: str | Path, table) -> None:
-    """Write a pandas table without its index, floats to six significant digits."""
+    """Write a pandas table without its index, floats to six significant digits.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    for name in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
+        text = table[name].astype(str)
+        formula = text.str.match(r"[=+\-@\t\r]") & pd.to_numeric(text, errors="coerce").isna()
+        if formula.any():
+            table = table.assign(**{name: table[name].where(~formula, "'" + text)})
     with replacing(path) as beside:
         table.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_json(path: str | Path):
+    """What `write_json` wrote; InputError where it is damaged."""
+    with reading(path):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_csv(path: str | Path, **options) -> pd.DataFrame:
+    """A table that `write_csv` wrote; InputError where it is damaged, or its last line is not whole."""
+    with reading(path):
+        text = Path(path).read_bytes()
+        if not text.endswith(b"\n"):
+            raise ValueError("its last line has no end")
+        return pd.read_csv(path, **options)

@@ -47,11 +47,15 @@ class Demo(Section):
 
 
 class Terrain(Section):
-    resolution: PositiveFloat = Field(description="m, edge of a pixel of the working grid")
+    resolution: float = Field(ge=0.01, le=1e6, description="m, edge of a pixel of the working grid")
     crs: str | int | None = Field(
         description="working CRS: EPSG code, PROJ string, WKT or a file that holds WKT; null: the raster's own"
     )
     band: Annotated[int, Field(ge=1)] | None = Field(description="band to read; null: the only one")
+    driver: str | None = Field(
+        description="GDAL driver that reads the raster; null: those of plain files. VRT and others that point at other "
+        "files or addresses have to be named: only for files you trust"
+    )
     nodata: float | None = Field(description="nodata value in place of the file's own; null: the file's own")
     resampling: Literal["auto", "nearest", "bilinear", "cubic", "average"] = Field(
         description="auto: average when shrinking, cubic when enlarging"
@@ -307,7 +311,7 @@ def load(path: str | Path, names: tuple[str, ...]) -> SimpleNamespace:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and numbers that there are not
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold sections such as 'train:', it holds {type(content).__name__}")

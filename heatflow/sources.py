@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -51,11 +52,11 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
         return {str(name): Source.model_validate(entry) for name, entry in content.items()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the top folder of the project") from None
-    except (yaml.YAMLError, AttributeError) as error:
-        raise InputError(f"{path}: not a catalogue of sources ({' '.join(str(error).split())})") from None
     except ValidationError as error:
         faults = [f"{path}: {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)]
         raise InputError("\n".join(faults)) from None
+    except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a catalogue of sources ({' '.join(str(error).split())})") from None
 
 
 def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = False) -> Path:
@@ -74,6 +75,8 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
         if source.sha256 is None or pooch.file_hash(str(target)) == source.sha256:
             return target
         target.unlink()
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise InputError(f"{CATALOGUE}: {name!r}: a name is made of letters, digits, and . + - _ after the first")
     arriving = folder / ".arriving" / name
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)

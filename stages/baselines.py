@@ -6,7 +6,7 @@ import rasterio
 
 from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
 from heatflow.files import write_csv
-from heatflow.geo.tiles import STATISTICS, classify
+from heatflow.geo.tiles import STATISTICS, classify, load_tiles
 from heatflow.geo.vector import read_table
 from heatflow.learning.folds import Folds
 from stages._stage import BASELINES, FOLDS, KEPT, TERRAIN, TILE_TABLE, TILES, progress, read_params, run, say
@@ -21,8 +21,8 @@ def main():
     kept = read_table(KEPT)
     ids, label = kept["tile"].to_numpy(), kept["label"].to_numpy()
     split = Folds.read(FOLDS, ids)
-    place = np.searchsorted(read_table(TILE_TABLE)["tile"].to_numpy(), ids)
-    pixels = np.load(TILES, mmap_mode="r")
+    every = read_table(TILE_TABLE)["tile"].to_numpy()
+    place, pixels = np.searchsorted(every, ids), load_tiles(TILES, len(every))
     with rasterio.open(TERRAIN) as terrain:
         resolution = terrain.res[0]
     with progress(len(ids), "terrain statistics", "tile") as bar:

@@ -14,7 +14,8 @@ from heatflow.analysis.skill import (
     score,
     success_rate,
 )
-from heatflow.files import write_csv, write_json
+from heatflow.errors import reading
+from heatflow.files import read_csv, write_csv, write_json
 from heatflow.geo.tiles import STATISTICS, class_names, class_ranges, classify
 from heatflow.geo.vector import write_features
 from heatflow.learning.engine import Engine
@@ -117,7 +118,7 @@ def main():
     save(
         confusion_figure(confusion(label, predicted, classes), class_ranges(p.edges), title), METRICS / "confusion.png"
     )
-    save(curves_figure(pd.read_csv(CURVES, dtype={"fold": str}), classes), METRICS / "curves.png")
+    save(curves_figure(read_csv(CURVES, dtype={"fold": str}), classes), METRICS / "curves.png")
     say(
         f"accuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), "
         f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}), "
@@ -160,10 +161,11 @@ def _optimism(label, probability, terrain, at_random, first_high):
 
 def _read_baselines(tile, classes):
     """Probabilities (n, classes) in the order of the tiles for each (baseline, statistic, random split or not)."""
-    table = pd.read_csv(BASELINES)
+    table = read_csv(BASELINES)
     columns = [f"p{k}" for k in range(classes)]
-    groups = table.groupby(["baseline", "statistic", "random"], sort=False)
-    return {key: group.set_index("tile")[columns].loc[tile].to_numpy() for key, group in groups}
+    with reading(BASELINES):
+        groups = table.groupby(["baseline", "statistic", "random"], sort=False)
+        return {key: group.set_index("tile")[columns].loc[tile].to_numpy() for key, group in groups}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Fit the normalization of each fold on its training tiles alone."""
 
-import numpy as np
-
 from heatflow.files import write_json
+from heatflow.geo.tiles import load_tiles
 from heatflow.geo.vector import read_table
 from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import fit_scaling
@@ -14,8 +13,8 @@ INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS)
 
 def main():
     method = read_params(PARAMS).normalize.method
-    tiles = np.load(TILES, mmap_mode="r")
-    place = dict(zip(read_table(TILE_TABLE)["tile"], range(len(tiles)), strict=True))
+    place = {tile: k for k, tile in enumerate(read_table(TILE_TABLE)["tile"])}
+    tiles = load_tiles(TILES, len(place))
     ids = read_table(KEPT)["tile"].to_numpy()
     fits = {}
     for fold, roles in enumerate(Folds.read(FOLDS, ids).roles):

@@ -1,9 +1,9 @@
 """One page that holds everything: what was asked, what came out, and what made it."""
 
 import hashlib
-import json
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ import rasterio
 import shapely
 import yaml
 
-from heatflow.files import replacing
+from heatflow.files import read_csv, read_json, replacing
 from heatflow.geo.grid import Grid
-from heatflow.geo.tiles import class_names, class_ranges, classify
+from heatflow.geo.tiles import class_names, class_ranges, classify, load_tiles
 from heatflow.geo.vector import read_features, read_table
 from heatflow.present import report
 from stages._stage import (
@@ -78,9 +78,9 @@ KNOWN = {
 
 def main():
     p = read_params(PARAMS)
-    numbers = {name: json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8")) for name in NUMBERS}
-    evaluation = json.loads(EVALUATION.read_text(encoding="utf-8"))
-    tables = {name: pd.read_csv(METRICS / f"{name}.csv") for name in TABLES}
+    numbers = {name: read_json(METRICS / f"{name}.json") for name in NUMBERS}
+    evaluation = read_json(EVALUATION)
+    tables = {name: read_csv(METRICS / f"{name}.csv") for name in TABLES}
     predictions, top = read_table(PREDICTIONS), read_table(MAP / "top.fgb")
     ranges = class_ranges(p.tile.edges)
     high = f"above {p.tile.binary_edge:g}"
@@ -116,7 +116,7 @@ def main():
         "extent": extent, "terrain": report.terrain_layer(elevation, grid.resolution * shrink), "sheets": sheets,
         "overlays": _overlays(km, shrink, method, high), "table": rows.to_dict("records"),
         "map_data": report.map_data(placed, _wells(grid, km, p.tile.edges), size, ranges, sheets),
-        "sources": {"elevation": Path(p.data.elevation).name, "wells": Path(p.data.wells).name},
+        "sources": {key: Path(_name(getattr(p.data, key))).name for key in ("elevation", "wells")},
         "checksums": [(name, _md5(path)) for name, path in _files(p.data)],
         "versions": [(name, version(name)) for name in PACKAGES],
         "params": yaml.safe_dump(_params(p), sort_keys=False, allow_unicode=True),
@@ -129,8 +129,8 @@ def main():
 
 def _maps_of(predictions, path, stride, size):
     """Terrain and signed saliency of each tile."""
-    pixels = np.load(TILES, mmap_mode="r", allow_pickle=False)
     every = read_table(TILE_TABLE)["tile"].to_numpy()
+    pixels = load_tiles(TILES, len(every))
     tiles = [np.asarray(pixels[k]) for k in np.searchsorted(every, predictions["tile"].to_numpy())]
     if len(tiles) > report.MOST_THUMBNAILS:
         return [], []
@@ -253,8 +253,16 @@ def _md5(path):
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
+def _name(path):
+    """A path inside the project as it is, another by its name alone; an address without names, passwords and tokens."""
+    if "://" in path:
+        address = urlsplit(path)
+        return f"{address.scheme}://{address.hostname}{address.path}"
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def _params(p):
-    data = {key: Path(value).name if Path(value).is_absolute() else value for key, value in vars(p.data).items()}
+    data = {key: _name(value) for key, value in vars(p.data).items()}
     return {"data": data} | {name: getattr(p, name).model_dump(mode="json") for name in SECTIONS}
 
 

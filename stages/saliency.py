@@ -1,6 +1,5 @@
 """Map what each tile's network looks at, test whether the maps can be trusted, and whether it is structure."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from heatflow.analysis.saliency import PER_ELEVATION, TITLES, lattice_share, mos
 from heatflow.analysis.trial import BLIND, REMEMBERED, Trial, strength
 from heatflow.analysis.trust import dead_units
 from heatflow.analysis.unseen import Unseen, spread
-from heatflow.files import replacing, write_csv, write_json
+from heatflow.files import read_json, replacing, write_csv, write_json
 from heatflow.geo.attributes import STEEPNESS, block_mean
 from heatflow.geo.features import read_shapes
 from heatflow.geo.grid import Grid, TileGrid
@@ -147,7 +146,7 @@ def main():
         save(trust_figure(methods, curves, BLIND, REMEMBERED), figures / "trust.png")
         save(association_figure(pooled_table[pooled_table["group"] == "all"]), figures / "association.png")
         effects = {name: found.effect(unseen) for name, found in known.items()}
-        skill = json.loads(EVALUATION.read_text(encoding="utf-8"))
+        skill = read_json(EVALUATION)
         answer = _answer(skill, asked, effects, methods)
         if asked:
             save(

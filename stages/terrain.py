@@ -17,7 +17,7 @@ def main():
     p, path = params.terrain, params.data.elevation
     crs = None if p.crs is None else parse_crs(p.crs, "terrain.crs")
     before, after = _Range(), _Range()
-    with open_elevation(path, p.band, p.nodata, p.min_elevation) as source:
+    with open_elevation(path, p.band, p.nodata, p.min_elevation, p.driver) as source:
         grid = working_grid(source, p.resolution, crs, p.bounds)
         strips = before.watch(warp_strips(source, grid, p.resampling), f"data.elevation: {path}")
         if p.detrend_radius is not None:

@@ -1,5 +1,7 @@
 """Train a network on each fold."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import rasterio
@@ -11,6 +13,7 @@ from heatflow.files import replacing, write_csv, write_json
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.vector import read_features
 from heatflow.learning.augment import pipeline
+from heatflow.learning.checkpoint import Checkpoints, fingerprint
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import save_networks
@@ -27,6 +30,7 @@ from heatflow.learning.training import (
     train_network,
 )
 from stages._stage import (
+    CHECKPOINTS,
     CURVES,
     FOLDS,
     KEPT,
@@ -80,6 +84,7 @@ def main():
     keep_freed_memory()
     say(f"computing on {engine}")
     source_of = _patches(p, data, engine) if p.augment.resample else _tiles(p, data, engine)
+    checkpoints = Checkpoints(CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, __file__]))
     networks, histories, stuck, dead = [], [], 0, 0
     with progress(data.folds * p.train.seeds * recipe.epochs, "train", "epoch") as bar:
         for fold in range(data.folds):
@@ -87,6 +92,9 @@ def main():
             training, validation = (Part.of(*data.part(fold, role), engine) for role in ("train", "validation"))
             source = source_of(fold, training)
             for number in range(p.train.seeds):
+                name = f"fold {fold}" if p.train.seeds == 1 else f"fold {fold}, seed {number}"
+                if resume := checkpoints.load(file := f"fold{fold}_{number}"):
+                    say(f"{name}: goes on after epoch {len(resume['history'])}, where an earlier run ended")
 
                 def on_epoch(row, fold=fold):
                     bar.set_postfix_str(f"fold {fold} loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}")
@@ -102,7 +110,10 @@ def main():
                         loss=p.train.loss,
                         first_high=p.tile.edges.index(p.tile.binary_edge) + 1,
                     )
-                    history = train_network(network, source, validation, recipe, engine, on_epoch)
+                    history = train_network(
+                        network, source, validation, recipe, engine, on_epoch,
+                        resume=resume, on_state=partial(checkpoints.save, file),
+                    )  # fmt: skip
                     scores = predict(network, torch.cat([training.tiles, validation.tiles]), recipe.batch_size, engine)
                 bar.update(recipe.epochs - len(history))
                 of_fold = stuck_at_chance(history, classes), dead_classes(scores)
@@ -113,7 +124,6 @@ def main():
                 networks[-1].append(network.cpu())
                 last = history[-1]
                 bar.clear()
-                name = f"fold {fold}" if p.train.seeds == 1 else f"fold {fold}, seed {number}"
                 say(
                     f"{name}: loss {last['train_loss']:.3f} training, {last['validation_loss']:.3f} validation; "
                     f"accuracy {last['train_accuracy']:.1%}, {last['validation_accuracy']:.1%}"
@@ -137,6 +147,7 @@ def main():
             "dead_classes": dead,
         },
     )
+    return checkpoints.clear
 
 
 def _tiles(p, data, engine):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import multiprocessing
+import signal
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -56,6 +57,12 @@ def test_whole_pipeline_in_process_reads_exactly_the_declared_params(workspace, 
             read.add(f"{type(self).__name__.lower()}.{name}")
         return object.__getattribute__(self, name)
 
+    dump = params.Section.model_dump
+
+    def dumping(self, **options):
+        read.update(fields(type(self)))
+        return dump(self, **options)
+
     changes = {"data": inputs, **TINY}
     for name in [s for s in STAGES if s != "demo"]:
         read.clear()
@@ -66,6 +73,7 @@ def test_whole_pipeline_in_process_reads_exactly_the_declared_params(workspace, 
                 chosen = loaded(path, names)
                 read.clear()
                 patch.setattr(params.Section, "__getattribute__", recording, raising=False)
+                patch.setattr(params.Section, "model_dump", dumping)
                 return chosen
 
             patch.setattr(params, "load", load)
@@ -356,13 +364,18 @@ def test_names_that_occur_again_and_doubtful_heat_flows_are_said(workspace, inpu
     assert len(kept) == 96
 
 
-def test_interrupt_ends_with_one_line_and_130(workspace, inputs, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_interrupt_ends_with_one_line_and_its_code(workspace, inputs, capsys, monkeypatch, number, code, word):
     def stop(*args, **kwargs):
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
+    before = signal.getsignal(number)
     monkeypatch.setattr("stages.terrain.warp_strips", stop)
-    assert workspace.run("terrain", data=inputs) == 130
-    assert capsys.readouterr().err.strip() == "terrain: interrupted"
+    assert workspace.run("terrain", data=inputs) == code
+    assert capsys.readouterr().err.strip() == f"terrain: {word}"
+    assert signal.getsignal(number) == before
     assert not [f for f in workspace.files() if f != "params.yaml"]
 
 
@@ -401,7 +414,7 @@ def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(worksp
 
 
 def test_evaluation_has_fewer_than_a_hundred_flat_keys(workspace, inputs):
-    for name in [s for s in STAGES if s not in ("demo", "saliency", "map")]:
+    for name in [s for s in STAGES if s not in ("demo", "saliency", "map", "report")]:
         assert workspace.run(name, data=inputs, **TINY) == 0, name
     evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
 

@@ -21,6 +21,8 @@ def parse_crs(value: str | int, key: str) -> CRS:
     InputError
     """
     text = str(value).strip()
+    if "://" in text:
+        raise InputError(f"{key}: {value!r} is an address; give an EPSG code, a PROJ string, WKT or a file of WKT")
     try:
         if len(text) < 1000 and Path(text).is_file():
             text = Path(text).read_text(encoding="utf-8").strip()

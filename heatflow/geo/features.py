@@ -1,12 +1,12 @@
 """Known features on the ground, such as faults and structural settings, and how far from them each pixel lies."""
 
 import re
+from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyogrio
 import rasterio
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import ProjError
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import box
@@ -14,6 +14,7 @@ from shapely import box
 from heatflow.errors import InputError
 from heatflow.geo.attributes import distance_to
 from heatflow.geo.grid import Grid
+from heatflow.geo.opening import UNREADABLE, is_remote, read_vector
 
 
 def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeries:
@@ -29,9 +30,11 @@ def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeri
     InputError
         The file cannot be read, or does not say where on Earth it lies.
     """
+    if not is_remote(path, key) and not path.startswith("/vsi") and not Path(path).exists():
+        raise InputError(f"{key}: {path}: no such file")
     try:
-        shapes = pyogrio.read_dataframe(path, columns=[])
-    except (DataSourceError, DataLayerError, UnicodeDecodeError, ValueError) as error:
+        shapes = read_vector(path, columns=[])
+    except UNREADABLE as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise InputError(f"{key}: {path}: not a vector file that GDAL can read ({reason})") from None
     if not isinstance(shapes, geopandas.GeoDataFrame):
@@ -39,7 +42,10 @@ def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeri
     if shapes.crs is None:
         raise InputError(f"{key}: {path}: does not say its coordinate system; write it into the file")
     geometry = shapes.geometry[~(shapes.geometry.is_empty | shapes.geometry.isna())]
-    return geometry.to_crs(crs.to_wkt())
+    try:
+        return geometry.to_crs(crs.to_wkt())
+    except ProjError as error:
+        raise InputError(f"{key}: {path}: cannot be transformed to the CRS of the terrain ({error})") from None
 
 
 def distance(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:

@@ -29,8 +29,11 @@ from rasterio.windows import Window
 from heatflow.errors import InputError
 from heatflow.geo.crs import require_metric, utm_zone
 from heatflow.geo.grid import Grid
+from heatflow.geo.opening import DRIVERS, is_remote, offline
 
 MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32
+MAX_EDGE = 1_000_000
+MAX_HELD = 250_000_000  # source pixels that have to be held at a time: 1 GB of float32
 STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32
 # GDAL decodes blocks on one core and caches them in a twentieth of the machine's memory unless told otherwise.
 os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
@@ -62,6 +65,12 @@ class Elevation:
 
     def read(self, window: Window) -> np.ndarray:
         """Elevation in metres as float32, NaN where there is none; scale and offset of the band applied."""
+        if window.width * window.height > MAX_HELD:
+            raise InputError(
+                f"data.elevation: {self.dataset.name}: {int(window.width):,} x {int(window.height):,} of its pixels "
+                f"are needed at a time, and at most {MAX_HELD:,} can be held in memory; give a finer "
+                "terrain.resolution, or a coarser raster"
+            )
         try:
             return self._values(window)
         except RasterioError as error:
@@ -77,7 +86,7 @@ class Elevation:
         values = raw.astype(np.float32)
         scale, offset = ds.scales[band - 1], ds.offsets[band - 1]
         if (scale, offset) != (1.0, 0.0):
-            values = (raw * scale + offset).astype(np.float32)
+            values = (raw.astype(np.float64) * scale + offset).astype(np.float32)
         if self.nodata is None:
             values[ds.read_masks(band, window=window) == 0] = np.nan
         else:
@@ -92,7 +101,11 @@ class Elevation:
 
 @contextmanager
 def open_elevation(
-    path: str, band: int | None = None, nodata: float | None = None, lowest: float | None = None
+    path: str,
+    band: int | None = None,
+    nodata: float | None = None,
+    lowest: float | None = None,
+    driver: str | None = None,
 ) -> Iterator[Elevation]:
     """Open a raster for reading elevation from it.
 
@@ -102,21 +115,32 @@ def open_elevation(
     band : int, from 1; None takes the only one
     nodata : value that means no data, in place of the file's own
     lowest : metres; what lies lower is no data
+    driver : GDAL driver to open it with; None: those of opening.DRIVERS, which take no data from elsewhere
 
     Raises
     ------
     InputError
-        Missing, not a raster, without CRS or georeference, several bands and none chosen, complex values.
+        Missing, not a raster or one whose driver has to be named, of absurd size, without CRS or georeference,
+        several bands and none chosen, complex values.
     """
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
+    if not is_remote(path, "data.elevation") and not path.startswith("/vsi") and not Path(path).exists():
         raise InputError(f"data.elevation: {path}: no such file")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            dataset = rasterio.open(path)
-        except (RasterioError, OSError) as error:
-            raise InputError(f"data.elevation: {path}: not a raster that GDAL can read ({error})") from None
-    with dataset:
+            with rasterio.Env():  # rasterio.open would take a single driver alone
+                dataset = rasterio.DatasetReader(path, driver=[driver] if driver else DRIVERS)
+        except (RasterioError, OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"data.elevation: {path}: not a raster that GDAL can read ({error}). One that points at other files or "
+                "addresses, such as a VRT, is read only if you trust it and name its driver with terrain.driver"
+            ) from None
+    with offline(path), dataset:
+        if max(height * width for height, width in dataset.block_shapes or [(0, 0)]) > MAX_HELD:
+            raise InputError(
+                f"data.elevation: {path}: has blocks of {dataset.block_shapes[0]} pixels, and at most {MAX_HELD:,} "
+                "can be held in memory; rewrite it with: gdal_translate -co TILED=YES"
+            )
         if dataset.crs is None:
             raise InputError(
                 f"data.elevation: {path}: has no coordinate reference system; "
@@ -209,7 +233,7 @@ def working_grid(
             f"terrain.resolution: {resolution:g} m is more than {ds.name} measures "
             f"({right - left:g} x {top - bottom:g} m); give a smaller one"
         )
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_EDGE:
         raise InputError(
             f"terrain.resolution: {resolution:g} m makes a grid of {width:,} x {height:,} pixels "
             f"for {ds.name}; at most {MAX_PIXELS:,} pixels are supported, give a coarser resolution or terrain.bounds"

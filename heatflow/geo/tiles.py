@@ -11,6 +11,7 @@ import rasterio
 from rasterio.windows import Window
 from shapely import box
 
+from heatflow.errors import reading
 from heatflow.geo.grid import TileGrid
 
 STATISTICS = {
@@ -128,6 +129,21 @@ def cut_tiles(
                 described.append(_describe(tile))
                 on_tile()
     return pd.DataFrame(described, columns=["valid", "relief", "constant"])
+
+
+def load_tiles(path: str | Path, n: int) -> np.ndarray:
+    """The packed array of n tiles that `cut_tiles` wrote, float32 (n, size, size), left on disk until asked for.
+
+    Raises
+    ------
+    InputError
+        It is damaged, cut short, or holds another number of tiles.
+    """
+    with reading(path):
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        if pixels.ndim != 3 or len(pixels) != n:
+            raise ValueError(f"its shape is {pixels.shape}, and there are {n} tiles")
+    return pixels
 
 
 def _describe(tile):

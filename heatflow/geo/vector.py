@@ -5,6 +5,7 @@ from pathlib import Path
 import geopandas
 import pyogrio
 
+from heatflow.errors import reading
 from heatflow.files import replacing
 
 
@@ -15,10 +16,25 @@ def write_features(path: str | Path, table: geopandas.GeoDataFrame, layer: str) 
 
 
 def read_features(path: str | Path) -> geopandas.GeoDataFrame:
-    """Read a table that `write_features` wrote, with geometry."""
-    return pyogrio.read_dataframe(path)
+    """Read a table that `write_features` wrote, with geometry.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or holds fewer rows than it says: FlatGeobuf that was cut short reads as a shorter table.
+    """
+    return _read(path, read_geometry=True)
 
 
 def read_table(path: str | Path):
-    """Read the attributes alone: a plain pandas table."""
-    return pyogrio.read_dataframe(path, read_geometry=False)
+    """Read the attributes alone, a plain pandas table; otherwise as `read_features`."""
+    return _read(path, read_geometry=False)
+
+
+def _read(path, read_geometry):
+    with reading(path):
+        table = pyogrio.read_dataframe(path, read_geometry=read_geometry)
+        promised = pyogrio.read_info(path)["features"]
+        if len(table) != promised:
+            raise ValueError(f"{len(table)} of {promised} rows")
+    return table

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -15,14 +16,13 @@ from typing import Any
 import geopandas
 import numpy as np
 import pandas as pd
-import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from heatflow.errors import InputError
 from heatflow.geo.crs import parse_crs
 from heatflow.geo.grid import Grid
+from heatflow.geo.opening import UNREADABLE, is_remote, list_layers, read_vector
 
 LONGITUDE = ("longitude", "lon", "long", "lng", "long_ew", "longitude_deg", "lon_deg", "x_wgs84")
 LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
@@ -43,6 +43,7 @@ _UNREADABLE = (
     pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
     RuntimeError, NotImplementedError, csv.Error,
 )  # fmt: skip
+MAX_LINE, MAX_TEXT, MAX_COLUMNS = 1_000_000, 100_000_000, 2_000  # bytes of a header line, and of a text table
 TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is in another unit
 
 
@@ -89,7 +90,7 @@ def read_wells(
     InputError
         Missing or unreadable file, no such column, neither residual nor heat flow, no CRS, numbers in another unit.
     """
-    local = "://" not in path and not path.startswith("/vsi")
+    local = not is_remote(path, "data.wells") and not path.startswith("/vsi")
     if local and not Path(path).exists():
         raise InputError(f"data.wells: {path}: no such file")
     member = _archived(path, layer) if local and zipfile.is_zipfile(path) else None
@@ -288,7 +289,8 @@ def _archived(path, wanted):
 
 
 def _text(column):
-    if column.dtype == np.float64 and (column.dropna() % 1 == 0).all():  # whole numbers beside blanks
+    whole = column.dropna() if column.dtype == np.float64 else None
+    if whole is not None and ((whole % 1 == 0) & (whole.abs() < 2**53)).all():  # whole numbers beside blanks
         column = column.astype("Int64")
     return column.astype("object").where(column.notna(), "").astype(str).str.strip()
 
@@ -351,6 +353,8 @@ def _table_of(lines, separator, header):
     options: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if separator == "\t" else {}
     first, second = ([*csv.reader([line], delimiter=separator)] for line in [*lines[header:], "", ""][:2])
     # one cell more than the header has names: an empty one at the end, or a number of the row at the beginning
+    if max(len(first[0]) if first else 0, len(second[0]) if second else 0) > MAX_COLUMNS:
+        raise InputError(f"data.wells: no table of wells: it has more than {MAX_COLUMNS:,} columns")
     numbered = bool(first and second) and len(second[0]) == len(first[0]) + 1 and second[0][-1].strip() != ""
     if numbered:
         options["index_col"] = 0
@@ -363,6 +367,8 @@ def _table_of(lines, separator, header):
     seen: dict[str, int] = {}
     for k, name in enumerate(names):
         seen[name] = seen.get(name, -1) + 1
+        while seen[name] and f"{name}.{seen[name]}" in names:
+            seen[name] += 1
         names[k] = f"{name}.{seen[name]}" if seen[name] else name
     table.columns = names
     pattern, separating = (_THOUSANDS, ",") if separator == "," else (_DECIMAL_COMMA, "")
@@ -379,12 +385,19 @@ def _table_of(lines, separator, header):
 
 
 def _raw(path, member):
-    if member:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(member)
-    opener = gzip.open if path.lower().endswith(".gz") else open
-    with opener(path, "rb") as file:
-        return file.read()
+    """Content of a text table; what is too long to be one is not read to its end, nor unpacked."""
+    with ExitStack() as stack:
+        if member:
+            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(member))
+        else:
+            file = stack.enter_context((gzip.open if path.lower().endswith(".gz") else open)(path, "rb"))
+        start = file.read(MAX_LINE)
+        if len(start) == MAX_LINE and not (b"\n" in start or b"\r" in start):
+            raise InputError(f"data.wells: {path}: no table: its first line is longer than {MAX_LINE:,} bytes")
+        rest = file.read(MAX_TEXT - len(start) + 1)
+        if len(start) + len(rest) > MAX_TEXT:
+            raise InputError(f"data.wells: {path}: a text table of more than {MAX_TEXT:,} bytes; cut out the region")
+    return start + rest
 
 
 def _decode(raw):
@@ -424,13 +437,13 @@ def _points(table, x, y, crs):
 
 def _read_vector(path, layer, crs):
     try:
-        layers = [name for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+        layers = list_layers(path)
         if layer is None and len(layers) > 1:
             raise InputError(f"data.wells: {path}: has layers {', '.join(layers)}; choose one with wells.layer")
-        table = pyogrio.read_dataframe(path, layer=layer or (layers[0] if layers else None))
-    except DataLayerError:
-        raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}") from None
-    except (DataSourceError, UnicodeDecodeError, ValueError) as error:
+        if layer is not None and layer not in layers:
+            raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}")
+        table = read_vector(path, layer=layer or (layers[0] if layers else None))
+    except UNREADABLE as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise InputError(f"data.wells: {path}: not a vector file that GDAL can read ({reason})") from None
     if not isinstance(table, geopandas.GeoDataFrame):

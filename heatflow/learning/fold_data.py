@@ -1,14 +1,16 @@
 """The tiles of one fold, normalised as that fold's training tiles ask for."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
 import numpy as np
 
+from heatflow.errors import reading
+from heatflow.files import read_json
 from heatflow.geo.grid import TileGrid
+from heatflow.geo.tiles import load_tiles
 from heatflow.geo.vector import read_features
 from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import normalise
@@ -34,14 +36,12 @@ class FoldData:
         every = read_features(tile_table)["tile"].to_numpy()
         table = read_features(kept)
         split = Folds.read(folds, table["tile"].to_numpy())
-        scalings = json.loads(Path(scaling).read_text(encoding="utf-8"))
-        return cls(
-            table=table,
-            pixels=np.load(tiles, mmap_mode="r"),
-            position=np.searchsorted(every, table["tile"].to_numpy()),
-            split=split,
-            scalings=[scalings[f"fold{k}"] for k in range(len(split.roles))],
-        )
+        of_fold = read_json(scaling)
+        with reading(scaling):
+            scalings = [of_fold[f"fold{k}"] for k in range(len(split.roles))]
+        pixels = load_tiles(tiles, len(every))
+        position = np.searchsorted(every, table["tile"].to_numpy())
+        return cls(table=table, pixels=pixels, position=position, split=split, scalings=scalings)
 
     @property
     def roles(self) -> np.ndarray:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatflow.errors import InputError
+from heatflow.errors import InputError, reading
+from heatflow.files import read_csv
 
 ROLES = ("train", "validation", "test", "buffer")
 COMPARED = "random"
@@ -199,7 +200,10 @@ class Folds:
     @classmethod
     def read(cls, path, tile: np.ndarray) -> "Folds":
         """Folds from a file that `table` filled, the tiles in the order of `tile`."""
-        table = pd.read_csv(path, dtype={"repeat": str})
-        roles = table.pivot(index="fold", columns="tile", values="role")
-        repeat = table.drop_duplicates("fold").sort_values("fold")["repeat"]
-        return cls(roles[tile].to_numpy(dtype=object), repeat.to_numpy(dtype=str))
+        with reading(path):
+            table = read_csv(path, dtype={"repeat": str})
+            roles = table.pivot(index="fold", columns="tile", values="role")[tile]
+            if not roles.isin(ROLES).all(axis=None):
+                raise ValueError("a tile without a role")
+            repeat = table.drop_duplicates("fold").sort_values("fold")["repeat"]
+        return cls(roles.to_numpy(dtype=object), repeat.to_numpy(dtype=str))

@@ -1,13 +1,13 @@
 """Trained networks on disk: one state_dict for each fold and seed, and the settings that rebuild them."""
 
+import copy
 import io
-import json
 from pathlib import Path
 
 import torch
 
-from heatflow.errors import InputError
-from heatflow.files import write_json
+from heatflow.errors import reading
+from heatflow.files import read_json, write_json
 from heatflow.learning.network import NetworkInNetwork
 
 
@@ -31,16 +31,16 @@ def save_networks(folder: Path, networks: list[list[NetworkInNetwork]]) -> None:
 
 def load_networks(folder: Path, fold: int) -> list[NetworkInNetwork]:
     """The networks of one fold, on the CPU in float32, in evaluation mode. Loads weights only, never code."""
-    try:
-        settings = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    settings = read_json(folder / "network.json")
+    with reading(folder / "network.json"):
         folds, seeds = settings.pop("folds"), settings.pop("seeds")
         assert fold < folds
-        networks = []
-        for number in range(seeds):
-            network = NetworkInNetwork(**settings)
-            state = torch.load(folder / f"fold{fold}_{number}.pt", map_location="cpu", weights_only=True)
-            network.load_state_dict(state)
-            networks.append(network.float().eval())
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: no such file; run the train stage first") from None
+        blank = NetworkInNetwork(**settings)
+    networks = []
+    for number in range(seeds):
+        path = folder / f"fold{fold}_{number}.pt"
+        with reading(path):
+            network = copy.deepcopy(blank)
+            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        networks.append(network.float().eval())
     return networks

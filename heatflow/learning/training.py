@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -102,12 +102,19 @@ def train_network(
     recipe: Recipe,
     engine: Engine,
     on_epoch: Callable[[dict], None] = lambda row: None,
+    *,
+    resume: dict[str, Any] | None = None,
+    on_state: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> list[dict]:
     """Train `network` in place and return its history, a row for each epoch.
 
     Without early stopping nothing is chosen by the validation part: it is measured after each epoch, and the weights of
     the last epoch are kept. With it, training ends once the validation loss has not fallen for so many epochs, and the
     weights of its lowest are kept.
+
+    After each epoch `on_state` is given all that it takes to go on from there, to be given back as `resume`: weights,
+    optimizer, schedule, random numbers and history. What then comes out is the same to the bit. `on_epoch` is told of
+    the epochs before it, too.
 
     Raises
     ------
@@ -123,8 +130,18 @@ def train_network(
     steps = math.ceil(len(source) / recipe.batch_size)
     optimizer = make_optimizer(network, recipe)
     schedule = make_schedule(optimizer, recipe, steps)
-    history, best, kept = [], math.inf, None
-    for epoch in range(1, recipe.epochs + 1):
+    history: list[dict] = []
+    best: dict[str, Any] = {"loss": math.inf, "epoch": 0, "weights": None}
+    if resume:
+        network.load_state_dict(resume["network"])
+        optimizer.load_state_dict(resume["optimizer"])
+        schedule.load_state_dict(resume["schedule"])
+        history, best = resume["history"], resume["best"]
+        set_random_state(resume["random"])
+        for row in history:
+            on_epoch(row)
+    while len(history) < recipe.epochs and not _enough(recipe, len(history), best):
+        epoch = len(history) + 1
         train_loss, train_accuracy = train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight)
         if not math.isfinite(train_loss):
             raise InputError(
@@ -137,15 +154,38 @@ def train_network(
             "validation_accuracy": accuracy,
         }  # fmt: skip
         history.append(row)
+        if recipe.early_stopping is not None and loss < best["loss"]:
+            best = {"loss": loss, "epoch": epoch, "weights": copy.deepcopy(network.state_dict())}
+        on_state(
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "history": history,
+                "best": best,
+                "random": random_state(),
+            }
+        )
         on_epoch(row)
-        if recipe.early_stopping is not None:
-            if loss < best:
-                best, best_epoch, kept = loss, epoch, copy.deepcopy(network.state_dict())
-            elif epoch - best_epoch >= recipe.early_stopping:
-                break
-    if kept is not None:
-        network.load_state_dict(kept)
+    if best["weights"] is not None:
+        network.load_state_dict(best["weights"])
     return history
+
+
+def _enough(recipe, epochs, best):
+    """Whether the validation loss has not fallen for as long as early stopping waits."""
+    return recipe.early_stopping is not None and epochs > 0 and epochs - best["epoch"] >= recipe.early_stopping
+
+
+def random_state() -> list[torch.Tensor]:
+    """State of the generators of the CPU and of each GPU."""
+    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+
+
+def set_random_state(state: list[torch.Tensor]) -> None:
+    """Set the generators as `random_state` found them."""
+    torch.set_rng_state(state[0])
+    torch.cuda.set_rng_state_all(state[1:])
 
 
 def train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight=None) -> tuple[float, float]:

@@ -1,0 +1,79 @@
+"""Training that was killed goes on from its last finished epoch, to the same weights as if nothing had happened."""
+
+import hashlib
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from heatflow.files import replacing
+
+KEPT = 4  # folders of other runs that were killed; the oldest go first
+_DIGEST = 32  # bytes of SHA-256
+
+
+class Checkpoints:
+    """States of training under names, in a folder of its own for each `key`.
+
+    A state that is damaged, or was written by another run, counts as none. On success `clear` takes the folder away.
+
+    Parameters
+    ----------
+    folder : shared by runs with whatever key
+    key : as `fingerprint` makes it
+    """
+
+    def __init__(self, folder: Path, key: str):
+        self.folder = folder / key
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.touch()
+        others = sorted((f for f in folder.iterdir() if f != self.folder), key=lambda f: f.stat().st_mtime)
+        for old in others[: -KEPT or None]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Put a state in the place of the last one of that name, whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        # No fsync: a killed process loses nothing that it has written. After a power cut the digest tells.
+        with replacing(self.folder / name, held=False) as beside:
+            beside.write_bytes(hashlib.sha256(content).digest() + content)
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """The last whole state of that name, on the CPU. Loads tensors, numbers and text only, never code."""
+        try:
+            raw = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        if hashlib.sha256(raw[_DIGEST:]).digest() != raw[:_DIGEST]:
+            return None
+        return torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
+
+    def clear(self) -> None:
+        """Remove all states of this key."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def fingerprint(settings: Any, files: Iterable[str | Path]) -> str:
+    """Hexadecimal digest of all that decides what training comes to.
+
+    Parameters
+    ----------
+    settings : params, engine and the like: whatever JSON takes, or objects with attributes
+    files : inputs and code, by content; all modules of this package that are loaded are taken as well
+    """
+    digest = hashlib.sha256()
+    text = json.dumps(settings, default=vars)
+    digest.update(f"{text} {torch.__version__} {sys.version}".encode())
+    package = __name__.partition(".")[0]
+    code = {m.__file__ for name, m in sys.modules.copy().items() if name.partition(".")[0] == package and m.__file__}
+    for path in [*files, *sorted(code)]:
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
