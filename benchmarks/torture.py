@@ -130,6 +130,14 @@ class Campaign:
         self.seed, self.counts, self.faults = seed, Counter[tuple[str, str]](), list[str]()
         self.top = Path(tempfile.mkdtemp(prefix="torture-"))
         self.number = 0
+        for name, variable in (("home", "HOME"), ("temporary", "TMPDIR")):
+            (self.top / name).mkdir()
+            os.environ[variable] = str(self.top / name)
+
+    def around(self) -> set[Path]:
+        """All that lies where a case could leave something behind, other than its own folder."""
+        folders = [self.top, self.top / "home", self.top / "temporary", ROOT]
+        return {path for folder in folders for path in folder.iterdir()} | set(self.top.parent.glob("escaped*"))
 
     def folder(self) -> Path:
         self.number += 1
@@ -139,9 +147,9 @@ class Campaign:
 
     def case(self, kind: str, what: str, folder: Path, name: str, check: Callable[[], str | None], **limits) -> str:
         """Run a stage in a folder and `check` its outputs, which says what is wrong with them, or None."""
-        before = set(os.listdir(self.top))
+        before = self.around()
         outcome = isolated(stage(name), folder, **limits)
-        stray = set(os.listdir(self.top)) - before - {f"{folder.name}.log"}
+        stray = self.around() - before - {folder.with_name(f"{folder.name}.log")}
         said = outcome.text.strip()
         if outcome.code is None:
             verdict = "hang"
@@ -539,7 +547,7 @@ def vectors(campaign: Campaign, n: int) -> None:
             what, path = "archive with a path out of it", folder / "wells.zip"
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr("../../escaped.csv", as_text(rows))
-                archive.writestr("/tmp/escaped.txt", "x")
+                archive.writestr(str(campaign.top / "escaped.txt"), "x")
             check = check_subset(lambda: table["residual"].tolist())
         elif odd < 0.17:
             what, path = "archive that swells", folder / "wells.zip"

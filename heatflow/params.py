@@ -4,6 +4,7 @@ The whole file is checked before a stage does any work, and all that is wrong wi
 """
 
 import math
+import reprlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
@@ -17,6 +18,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+SHORT = reprlib.Repr()  # a few lines of YAML aliases can spell out gigabytes
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 100, 100
 
 
 class Section(BaseModel):
@@ -347,14 +350,14 @@ def _describe(path, fault, lines):
         case "value_error":
             return f"{where}: {key}: {message}"
     given = fault["input"]
-    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else repr(given)
+    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else SHORT.repr(given)
     return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
 
 
 def _key_lines(node, prefix=()) -> dict[tuple, int]:
-    """Line number of every key path of a composed YAML document."""
+    """Line number of every key path of a composed YAML document, no deeper than params go: YAML can hold itself."""
     lines = {prefix: node.start_mark.line + 1}
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.MappingNode) and len(prefix) < 3:
         for key, value in node.value:
             lines |= _key_lines(value, (*prefix, key.value)) | {(*prefix, key.value): key.start_mark.line + 1}
     return lines
