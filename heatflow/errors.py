@@ -37,7 +37,8 @@ def fault_of_machine(error: BaseException) -> str | None:
     """What to tell the person where the machine failed rather than the input or the code; None where it did not."""
     text = " ".join(str(error).split())
     kind = f"{type(error).__module__}.{type(error).__name__}"
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
+    signs = ("out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable")
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in signs):
         return f"not enough memory ({text or kind}); end what else is running, or use a machine with more"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -128,16 +128,22 @@ def write_csv(path: str | Path, table) -> None:
         table.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def read_json(path: str | Path):
-    """What `write_json` wrote; InputError where it is damaged."""
+def read_json(path: str | Path, keys: Iterable[str] = ()):
+    """What `write_json` wrote; InputError where it is damaged, or is no mapping with these keys."""
     with reading(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if missing := [key for key in keys if not isinstance(content, dict) or key not in content]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return content
 
 
-def read_csv(path: str | Path, **options) -> pd.DataFrame:
-    """A table that `write_csv` wrote; InputError where it is damaged, or its last line is not whole."""
+def read_csv(path: str | Path, columns: Iterable[str] = (), **options) -> pd.DataFrame:
+    """A table that `write_csv` wrote; InputError where it is damaged, lacks a column, or its last line is not whole."""
     with reading(path):
         text = Path(path).read_bytes()
         if not text.endswith(b"\n"):
             raise ValueError("its last line has no end")
-        return pd.read_csv(path, **options)
+        table = pd.read_csv(path, **options)
+        if missing := [name for name in columns if name not in table]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return table

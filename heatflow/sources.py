@@ -8,6 +8,7 @@ import shutil
 import sys
 import zipfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -15,12 +16,14 @@ import pooch
 import requests
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tqdm import tqdm
 
 from heatflow.errors import InputError
 
 CATALOGUE = Path("data/sources.yaml")
 FOLDER = Path("data/sources")
 RETRIES = 3
+MAX_BYTES = 20_000_000_000  # of a source whose size is not published
 
 
 class Source(BaseModel):
@@ -87,7 +90,7 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
     pooch.get_logger().setLevel(logging.ERROR)
     host = urlparse(source.url).netloc
     try:
-        came = Path(store.fetch(source.file, downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60)))
+        came = Path(store.fetch(source.file, downloader=partial(_download, source, progress)))
         size = came.stat().st_size
         if source.size is not None and size != source.size:
             raise InputError(f"{name}: {size:,} bytes came from {host}, and {source.size:,} were published: not kept")
@@ -119,6 +122,25 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
         with suppress(OSError):  # another fetch may be using it
             arriving.parent.rmdir()
     return target
+
+
+def _download(source, progress, url, path, store):
+    """As pooch's own, but no further than the size that was published, and never from https to http."""
+    most = MAX_BYTES if source.size is None else source.size
+    host = urlparse(url).netloc
+    with requests.get(url, stream=True, timeout=60) as answer:
+        answer.raise_for_status()
+        if url.startswith("https:") and not all(hop.url.startswith("https:") for hop in (*answer.history, answer)):
+            raise InputError(f"{host} sends on to {answer.url}, which is not encrypted: not fetched")
+        with (
+            open(path, "wb") as file,
+            tqdm(total=source.size, desc=source.file, unit="B", unit_scale=True, disable=not progress) as bar,
+        ):
+            for part in answer.iter_content(1 << 20):
+                if file.tell() + len(part) > most:
+                    raise InputError(f"more than {most:,} bytes came from {host}, not what was published: not kept")
+                file.write(part)
+                bar.update(len(part))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -46,6 +46,11 @@ PARAMS = (
     "train.device",
 )  # fmt: skip
 BATCH = 20
+CURVE_COLUMNS = (
+    "fold",
+    "epoch",
+    *(f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy")),
+)
 INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, CURVES, BASELINES)
 
 
@@ -118,7 +123,7 @@ def main():
     save(
         confusion_figure(confusion(label, predicted, classes), class_ranges(p.edges), title), METRICS / "confusion.png"
     )
-    save(curves_figure(read_csv(CURVES, dtype={"fold": str}), classes), METRICS / "curves.png")
+    save(curves_figure(read_csv(CURVES, CURVE_COLUMNS, dtype={"fold": str}), classes), METRICS / "curves.png")
     say(
         f"accuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), "
         f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}), "

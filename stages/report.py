@@ -48,8 +48,20 @@ SECTIONS = (
     "wells",
 )
 PARAMS = ("data.elevation", "data.faults", "data.structures", "data.wells", *SECTIONS)
-TABLES = ("strata", "statistics", "success_rate", "reliability", "confusion")
-NUMBERS = ("wells", "tiles", "filter", "saliency", "map")
+TABLES = {  # and what is read of them
+    "strata": ("wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"),
+    "statistics": ("wells", "prediction", "statistic", "auc", "auc_low", "auc_high"),
+    "success_rate": ("prediction", "searched", "found"),
+    "reliability": ("predicted", "observed"),
+    "confusion": ("actual", "predicted"),
+}
+NUMBERS = {
+    "wells": ("read", "kept", "dropped"),
+    "tiles": ("tiles",),
+    "filter": ("kept", "dropped", "classes"),
+    "saliency": ("verdict", "methods"),
+    "map": ("mapped_share", "inside_applicability", "auc_high_at_tiles"),
+}
 PICTURES = ("folds.png", "curves.png", "map.png")
 INPUTS = (
     TERRAIN, WELLS, TILES, TILE_TABLE, PREDICTIONS, SALIENCY, MAP, EVALUATION,
@@ -68,7 +80,6 @@ TRUST = {
     "deletion": "deletion (lower)",
     "insertion": "insertion (higher)",
 }
-
 KNOWN = {
     "auc": "AUC",
     "auc_called_high": "AUC, tiles called high",
@@ -78,9 +89,9 @@ KNOWN = {
 
 def main():
     p = read_params(PARAMS)
-    numbers = {name: read_json(METRICS / f"{name}.json") for name in NUMBERS}
-    evaluation = read_json(EVALUATION)
-    tables = {name: read_csv(METRICS / f"{name}.csv") for name in TABLES}
+    numbers = {name: read_json(METRICS / f"{name}.json", keys) for name, keys in NUMBERS.items()}
+    evaluation = read_json(EVALUATION, ("auc_high", "baseline", "skill", "tiles"))
+    tables = {name: read_csv(METRICS / f"{name}.csv", columns) for name, columns in TABLES.items()}
     predictions, top = read_table(PREDICTIONS), read_table(MAP / "top.fgb")
     ranges = class_ranges(p.tile.edges)
     high = f"above {p.tile.binary_edge:g}"
@@ -194,11 +205,7 @@ def _trust(methods):
             rows.append((title, [report.number(found.get(key)) for found in methods.values()]))
     for feature in ("structures", "faults"):
         if any(feature in found for found in methods.values()):
-            for key, title in (
-                ("auc", "AUC"),
-                ("auc_called_high", "AUC, tiles called high"),
-                ("auc_as_steep", "AUC among equally steep"),
-            ):
+            for key, title in KNOWN.items():
                 values = [
                     report.within(found[feature], key, lambda v: report.number(v, 2)) for found in methods.values()
                 ]

@@ -146,7 +146,7 @@ def main():
         save(trust_figure(methods, curves, BLIND, REMEMBERED), figures / "trust.png")
         save(association_figure(pooled_table[pooled_table["group"] == "all"]), figures / "association.png")
         effects = {name: found.effect(unseen) for name, found in known.items()}
-        skill = read_json(EVALUATION)
+        skill = read_json(EVALUATION, ("auc_high_low",))
         answer = _answer(skill, asked, effects, methods)
         if asked:
             save(
