@@ -6,20 +6,21 @@
 #             make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
 # make compare  the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
 # make docs   docs/params.md from the typed params
+# make torture  mutated files, random params, failing disks and 50 kills, counted by how they end (40 minutes)
 # make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint fetch bench ablation compare docs
+.PHONY: run test lint fetch bench torture ablation compare docs
 
 run: $(VENV)/installed
 	@dvc repro
 	@python -m heatflow.present.summary metrics
 
 test: $(VENV)/installed
-	@pytest
+	@pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: $(VENV)/installed
 	@ruff check .
@@ -42,6 +43,9 @@ ablation: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@python -m benchmarks
+
+torture: $(VENV)/installed
+	@python -m benchmarks.torture
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

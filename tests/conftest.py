@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from rasterio.transform import from_origin
 
 from heatflow.geo.grid import Grid
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: threads of several workers wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 CRS = "EPSG:32611"

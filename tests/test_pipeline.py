@@ -16,6 +16,7 @@ import yaml
 from tests.conftest import ROOT, params_with
 from tests.test_report import BROWSER, check_page, in_browser
 
+pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 TINY = {
     "demo": {"width": 320, "height": 320, "resolution": 1000},
     "terrain": {"resolution": 1000},
@@ -49,13 +50,17 @@ def clone(tmp_path_factory):
     return folder
 
 
-def call(folder, *command, code=0):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))} | {
+def environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))} | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t",
         "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",  # threads of several processes on few cores wait for each other
     }  # fmt: skip
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def call(folder, *command, code=0):
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
     assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -11,6 +11,7 @@ from heatflow.params_page import page
 from tests.conftest import ROOT
 from tests.test_pipeline import call, clone  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 README = (ROOT / "README.md").read_text()
 BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S)]
 SHOWN = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]

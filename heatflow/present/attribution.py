@@ -234,7 +234,9 @@ def structure_figure(
     worth.set_xticks(range(len(effects)), [name.replace("_", " ") for name in effects])
     worth.set_xlim(-0.6, len(effects) - 0.4)
     worth.set_ylabel("log-odds of being high that are lost when")
-    worth.legend(fontsize=8)
+    bottom, top = worth.get_ylim()
+    worth.set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legend
+    worth.legend(fontsize=8, loc="upper right")
     for axes in (ranks, away, worth):
         axes.grid(alpha=0.3)
     figure.suptitle(f"Does the network use structure? Verdict: {verdict['answer']}", fontsize=12)
