@@ -76,7 +76,17 @@ def test_the_page_of_params_is_up_to_date():
     )
 
 
+def test_every_output_is_described():
+    described = {name: (ROOT / name / "README.md").read_text() for name in ("data", "metrics")}
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for stage in stages.values():
+        for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
+            top, _, name = (out if isinstance(out, str) else next(iter(out))).partition("/")
+            assert f"`{name}" in described[top], f"{top}/{name}"
+
+
 def test_links_of_the_documents_lead_somewhere():
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    pages = [ROOT / folder / "README.md" for folder in (".", "data", "metrics")]
+    for path in [*pages, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
             assert link.startswith("http") or (path.parent / link).exists(), f"{path.name}: {link}"

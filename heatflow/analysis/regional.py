@@ -8,14 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
 
+import geopandas
 import numpy as np
 import pandas as pd
+import shapely
 import torch
+from pyproj import Transformer
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 
 from heatflow.analysis.baselines import terrain_statistics
-from heatflow.geo.grid import Grid
+from heatflow.geo.grid import Grid, TileGrid
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.network import NetworkInNetwork
@@ -23,6 +26,9 @@ from heatflow.learning.scaling import normalise
 from heatflow.learning.training import predict
 
 FINENESS = 4  # pixels of the map, at least, from one window to the next
+AT_ONCE = 200  # windows that are held in memory
+PAIRED = 2000  # tiles, about, whose distances from each other are averaged
+LEAST_TERRAIN = 0.5  # share of a pixel of the map, at least, that is terrain
 WHISKER = 1.5  # interquartile ranges above the upper quartile beyond which a training tile is an outlier
 
 
@@ -140,69 +146,129 @@ def entropy(probability: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Applicability:
-    """How far predictors may lie from those that were learnt from. All predictors weigh the same."""
+    """How far predictors may lie from those that networks have learnt from. All predictors weigh the same.
+
+    `known`: for each fold, by its number, the standardised predictors of the tiles that it has learnt from. `unit`: the
+    mean distance between tiles. `threshold`: of the dissimilarity index.
+    """
 
     mean: np.ndarray
     spread: np.ndarray
-    known: cKDTree
+    known: dict[int, cKDTree]
     unit: float
     threshold: float
 
     @classmethod
-    def fit(cls, columns: np.ndarray, fold: np.ndarray) -> "Applicability":
-        """From the predictors (n, k) of the tiles that were learnt from, and the fold that tests each, int (n,).
+    def fit(cls, columns: np.ndarray, learnt: dict[int, np.ndarray], tested: dict[int, np.ndarray]) -> "Applicability":
+        """From the predictors (n, k) of the tiles and, for each fold, which it has learnt from and which it tests, int.
 
-        The threshold is the largest dissimilarity of a training tile to those of other folds, outliers left out.
+        The threshold is the largest dissimilarity of a tile to those that the fold which tests it has learnt from,
+        outliers left out.
         """
         mean, spread = columns.mean(axis=0), columns.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         scaled = (columns - mean) / spread
-        unit = float(pdist(scaled).mean()) or 1.0
-        among = np.empty(len(scaled))
-        for k in np.unique(fold):
-            here, others = fold == k, fold != k
-            among[here] = cKDTree(scaled[others]).query(scaled[here])[0] / unit if others.any() else np.nan
-        among = among[np.isfinite(among)]
+        unit = float(pdist(scaled[:: -(-len(scaled) // PAIRED)]).mean()) or 1.0
+        known = {fold: cKDTree(scaled[index]) for fold, index in learnt.items()}
+        among = np.concatenate([known[fold].query(scaled[index])[0] / unit for fold, index in tested.items()])
         q1, q3 = np.quantile(among, [0.25, 0.75])
         threshold = float(among[among <= q3 + WHISKER * (q3 - q1)].max())
-        return cls(mean, spread, cKDTree(scaled), unit, threshold)
+        return cls(mean, spread, known, unit, threshold)
 
-    def dissimilarity(self, columns: np.ndarray) -> np.ndarray:
-        """Distance (m,) to the nearest training tile, over the mean distance between training tiles; NaN for NaN."""
+    def dissimilarity(self, columns: np.ndarray, speaks: dict[int, np.ndarray]) -> np.ndarray:
+        """Distance to the nearest tile that a fold has learnt from, over `unit`; the mean over the folds that speak.
+
+        Parameters
+        ----------
+        columns : float array, shape (m, k)
+        speaks : for each fold a bool array, shape (m,)
+
+        Returns
+        -------
+        float64 array, shape (m,); NaN where predictors are, or no fold speaks
+        """
         scaled = (columns - self.mean) / self.spread
         there = np.isfinite(scaled).all(axis=1)
-        found = np.full(len(columns), np.nan)
-        found[there] = self.known.query(scaled[there])[0] / self.unit
-        return found
+        total, count = np.zeros(len(columns)), np.zeros(len(columns))
+        for fold, may in speaks.items():
+            here = may & there
+            if here.any():
+                total[here] += self.known[fold].query(scaled[here])[0] / self.unit
+                count[here] += 1
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the networks of a fold have learnt from: tiles by their first pixels, wells by their pixels; int (n,)."""
+
+    tops: np.ndarray
+    lefts: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def by(
+        cls, data: FoldData, fold: int, tiles: TileGrid, wells: tuple[np.ndarray, np.ndarray], buffer: float | None
+    ) -> "Learnt":
+        """A fold's training and validation tiles and, with them, the wells that its patches may have held.
+
+        Patches (`heatflow.learning.patches`) lie within half a tile of a training tile, at any angle, and may hold
+        wells of tiles that were dropped. They touch none of the squares that are closed to them.
+
+        Parameters
+        ----------
+        wells : rows and columns of the pixels that hold wells, int arrays
+        buffer : tiles around test tiles that are closed to patches; None: there were no patches but the tiles
+        """
+        row, col = (data.table[name].to_numpy() for name in ("row", "col"))
+        learnt = np.isin(data.roles[fold], ("train", "validation"))
+        pixel_row, pixel_column = wells
+        held = np.zeros(len(pixel_row), dtype=bool)
+        if buffer is not None:
+            place = np.column_stack([pixel_row, pixel_column]) + 0.5
+            train = data.members(fold, "train")
+            reach = tiles.size * (0.5 + 0.5**0.5)  # centre half a tile away, and from there to a corner
+            near = cKDTree(tiles.centres(row[train], col[train]))
+            held = near.query(place, p=np.inf)[0] <= reach if len(train) else held
+            down, right, half = data.closed(fold, tiles, buffer).T
+            closed = np.maximum(np.abs(place[:, :1] - down), np.abs(place[:, 1:] - right)) < half
+            held &= ~closed.any(axis=1)
+        return cls(row[learnt] * tiles.stride, col[learnt] * tiles.stride, pixel_row[held], pixel_column[held])
+
+    def meets(self, top: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
+        """Whether each window of `size` pixels shares a pixel with such a tile, or holds such a well; bool (m,)."""
+        down, right = (np.subtract.outer(*pair) for pair in ((self.rows, top), (self.columns, left)))
+        held = ((down >= 0) & (down < size) & (right >= 0) & (right < size)).any(axis=0)
+        return held | touches(top, left, self.tops, self.lefts, size)
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The networks of all folds that are scored, and the squares that each fold has learnt from.
+    """The networks of all folds that are scored, and what each fold has learnt from.
 
-    `networks`: of each fold, by its number. `tops`, `lefts`: first pixels of the kept tiles, int (n,). `first_high`:
-    the lowest class above the binary edge.
+    `networks`, `learnt`, `scalings`: of each fold, by its number. `first_high`: the lowest class above the binary edge.
     """
 
-    data: FoldData
     networks: dict[int, list[NetworkInNetwork]]
-    tops: np.ndarray
-    lefts: np.ndarray
+    learnt: dict[int, Learnt]
+    scalings: dict[int, dict[str, float]]
     size: int
     first_high: int
     engine: Engine
     batch_size: int
 
-    def of(self, windows: np.ndarray, top: np.ndarray, left: np.ndarray) -> pd.DataFrame:
-        """What the networks that have learnt from no pixel of a window say of it.
+    def speaks(self, top: np.ndarray, left: np.ndarray) -> dict[int, np.ndarray]:
+        """For each fold whether it has learnt from nothing of a window, by the windows' first pixels; bool (m,)."""
+        return {fold: ~learnt.meets(top, left, self.size) for fold, learnt in self.learnt.items()}
 
-        A fold's networks have learnt from its training and its validation tiles, whole. (With `augment.resample` their
-        patches also reach into land without wells around those tiles, never into tiles that the fold tests.)
+    def of(self, windows: np.ndarray, speaks: dict[int, np.ndarray]) -> pd.DataFrame:
+        """What the networks that have learnt from nothing of a window say of it.
 
         Parameters
         ----------
         windows : float32 array, shape (m, size, size), metres, NaN for no data
-        top, left : int arrays, shape (m,), first row and column
+        speaks : as `speaks` gives it
 
         Returns
         -------
@@ -211,13 +277,11 @@ class Ensemble:
             alone; ``networks``, their number; NaN throughout where there is none.
         """
         said: list[np.ndarray] = []
-        for fold, networks in self.networks.items():
-            learnt = np.isin(self.data.roles[fold], ("train", "validation"))
-            may = ~touches(top, left, self.tops[learnt], self.lefts[learnt], self.size)
+        for fold, may in speaks.items():
             if not may.any():
                 continue
-            tiles = torch.from_numpy(normalise(windows[may], self.data.scalings[fold]))[:, None]
-            for network in networks:
+            tiles = torch.from_numpy(normalise(windows[may], self.scalings[fold]))[:, None]
+            for network in self.networks[fold]:
                 scores = predict(network, tiles.to(self.engine.device), self.batch_size, self.engine)
                 said.append(np.full((len(windows), scores.shape[1]), np.nan))
                 said[-1][may] = scores.double().softmax(dim=1).cpu().numpy()
@@ -242,7 +306,7 @@ def survey(
     applicability: Applicability,
     min_valid: float,
     on_windows: Callable[[int], object] = lambda n: None,
-) -> tuple[pd.DataFrame, dict[str, int]]:
+) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
     """Predict every window of a raster, a row of windows at a time.
 
     Parameters
@@ -255,27 +319,150 @@ def survey(
     -------
     table : DataFrame
         ``top``, ``left`` and what `Ensemble.of` says of each window that is predicted, with ``dissimilarity``
+    valid : float array
+        Share of pixels with data in each pixel of the map.
     counts : ``windows``, and those not predicted: ``low_data``, ``learnt_from`` (by every network)
     """
     found, counts = [], {"windows": 0, "low_data": 0, "learnt_from": 0}
     lefts = lattice.starts(shape[1])
+    cell, (rows, columns) = lattice.cell, lattice.map_grid.shape
+    valid = np.zeros((rows, columns))
     for top in lattice.starts(shape[0]).tolist():
         strip = read(top)
-        enough = np.array([np.isfinite(strip[:, k : k + lattice.size]).mean() >= min_valid for k in lefts], dtype=bool)
+        there = np.isfinite(strip)
+        cells = there[:, : columns * cell].reshape(-1, cell, columns, cell)
+        valid[top // cell : top // cell + len(cells)] = cells.mean(axis=(1, 3))
+        enough = np.array([there[:, k : k + lattice.size].mean() >= min_valid for k in lefts], dtype=bool)
         counts["windows"] += len(lefts)
         counts["low_data"] += int((~enough).sum())
-        if enough.any():
-            left = lefts[enough]
-            windows = np.stack([strip[:, k : k + lattice.size] for k in left])
-            table = ensemble.of(windows, np.full(len(left), top), left).assign(top=top, left=left)
+        left = lefts[enough]
+        for some in np.split(left, np.arange(AT_ONCE, len(left), AT_ONCE)):
+            if not len(some):
+                continue
+            windows = np.stack([strip[:, k : k + lattice.size] for k in some])
+            speaks = ensemble.speaks(np.full(len(some), top), some)
+            table = ensemble.of(windows, speaks).assign(top=top, left=some)
             heard = table["networks"].notna().to_numpy()
             counts["learnt_from"] += int((~heard).sum())
-            statistics = [terrain_statistics(window, lattice.grid.resolution) for window in windows[heard]]
-            if statistics:
-                unlike = applicability.dissimilarity(np.array(statistics))
+            if heard.any():
+                statistics = np.array([terrain_statistics(w, lattice.grid.resolution) for w in windows[heard]])
+                unlike = applicability.dissimilarity(statistics, {fold: may[heard] for fold, may in speaks.items()})
                 found.append(table[heard].assign(dissimilarity=unlike))
         on_windows(len(lefts))
-    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), counts
+    return (pd.concat(found, ignore_index=True) if found else pd.DataFrame()), valid, counts
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Maps on the map's grid, float32 (rows, columns), NaN where nothing is predicted or less than half is terrain.
+
+    `probability` has a band for each class; `above` is that of being high. `inside` is 1 in the area of applicability.
+    """
+
+    probability: np.ndarray
+    above: np.ndarray
+    entropy: np.ndarray
+    disagreement: np.ndarray
+    networks: np.ndarray
+    dissimilarity: np.ndarray
+    inside: np.ndarray
+
+
+def layers(
+    windows: pd.DataFrame, lattice: Lattice, valid: np.ndarray, classes: list[str], first_high: int, threshold: float
+) -> Layers:
+    """Blend what was said of windows.
+
+    Parameters
+    ----------
+    windows, valid : as `survey` gives them
+    classes : columns of the class probabilities
+    threshold : of the dissimilarity index
+    """
+    blend = Blend(lattice, len(classes) + 3)
+    columns = ["top", "left", *classes, "disagreement", "networks", "dissimilarity"]
+    for top, left, *values in windows[columns].to_numpy():
+        blend.add(int(top), int(left), np.array(values))
+    mean = np.where(valid >= LEAST_TERRAIN, blend.mean(), np.nan).astype(np.float32)
+    *_, disagreement, networks, dissimilarity = mean
+    probability = mean[: len(classes)]
+    inside = np.where(np.isnan(dissimilarity), np.nan, dissimilarity <= threshold).astype(np.float32)
+    return Layers(
+        probability, probability[first_high:].sum(axis=0), entropy(probability).astype(np.float32), disagreement,
+        networks, dissimilarity, inside,
+    )  # fmt: skip
+
+
+def cautious(p: np.ndarray, disagreement: np.ndarray, networks: np.ndarray) -> np.ndarray:
+    """Probability less one standard error of its mean over networks.
+
+    One network's word is worth less than the mean of five, and where one speaks alone its spread is not known: the
+    spread of a single network is taken over all windows that have several.
+
+    Parameters
+    ----------
+    p, disagreement, networks : float arrays, shape (m,); disagreement is NaN for one network alone
+
+    >>> cautious(np.array([0.9, 0.9]), np.array([0.1, np.nan]), np.array([2.0, 1.0])).round(3)
+    array([0.8  , 0.759])
+    """
+    several = networks > 1
+    square = disagreement[several] ** 2 * networks[several] / (networks[several] - 1)
+    spread = np.sqrt(square.mean()) if several.any() else 0.0
+    return p - spread / np.sqrt(networks)
+
+
+def best_places(
+    windows: pd.DataFrame,
+    lattice: Lattice,
+    threshold: float,
+    classes: list[str],
+    first_high: int,
+    wells: tuple[np.ndarray, np.ndarray],
+    most: int,
+) -> geopandas.GeoDataFrame:
+    """Windows of the highest `cautious` probability of being high that do not overlap, in the area of applicability.
+
+    Parameters
+    ----------
+    wells : rows and columns of the pixels that hold wells, int arrays
+
+    Returns
+    -------
+    GeoDataFrame of outlines with ``rank``, ``p_high``, ``p_cautious``, a column for each class, ``entropy``,
+    ``disagreement``, ``networks``, ``dissimilarity``, ``n_wells`` (in the window), ``lon`` and ``lat`` of its centre
+    """
+    p_high = windows[classes[first_high:]].sum(axis=1).to_numpy()
+    careful = cautious(p_high, *(windows[name].to_numpy() for name in ("disagreement", "networks")))
+    usable = np.where(windows["dissimilarity"].to_numpy() <= threshold, careful, np.nan)
+    chosen = best_apart(usable, windows["top"].to_numpy(), windows["left"].to_numpy(), lattice.size, most)
+    table = windows.iloc[chosen].reset_index(drop=True)
+    res, edge = lattice.grid.resolution, lattice.size * lattice.grid.resolution
+    west, north = lattice.grid.left + table["left"] * res, lattice.grid.top - table["top"] * res
+    row, column = wells
+    held = [
+        int(((row >= t) & (row < t + lattice.size) & (column >= k) & (column < k + lattice.size)).sum())
+        for t, k in zip(table["top"], table["left"], strict=True)
+    ]
+    to_degrees = Transformer.from_crs(lattice.grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform((west + edge / 2).to_numpy(), (north - edge / 2).to_numpy())
+    columns = {
+        "rank": np.arange(1, len(table) + 1), "p_high": p_high[chosen], "p_cautious": careful[chosen],
+        **{name: table[name] for name in classes}, "entropy": entropy(table[classes].to_numpy().T),
+        "disagreement": table["disagreement"], "networks": table["networks"].astype(int),
+        "dissimilarity": table["dissimilarity"], "n_wells": held, "lon": np.round(lon, 5), "lat": np.round(lat, 5),
+    }  # fmt: skip
+    boxes = shapely.box(west, north - edge, west + edge, north)
+    return geopandas.GeoDataFrame(columns, geometry=boxes, crs=lattice.grid.crs.to_wkt())
+
+
+def at_tiles(above: np.ndarray, lattice: Lattice, tops: np.ndarray, lefts: np.ndarray) -> np.ndarray:
+    """What a layer says at the centres of tiles, by their first pixels; float (n,), NaN off the map."""
+    row, column = ((first + lattice.size // 2) // lattice.cell for first in (tops, lefts))
+    found = np.full(len(row), np.nan)
+    on_map = (row < above.shape[0]) & (column < above.shape[1])
+    found[on_map] = above[row[on_map], column[on_map]]
+    return found
 
 
 def best_apart(value: np.ndarray, top: np.ndarray, left: np.ndarray, size: int, most: int) -> np.ndarray:

@@ -137,7 +137,7 @@ def folds_figure(
     left, right, bottom, top = 0, right - left, 0, top - bottom
     shade = hillshade(elevation, (right - left) * 1000 / elevation.shape[1])
     edge, step = (n * tiles.grid.resolution / 1000 for n in (tiles.size, tiles.stride))
-    figure = Figure(figsize=(11, 1.6 + 5 * top / right), layout="constrained")
+    figure = Figure(figsize=(11, 1.25 + 5 * top / right), layout="constrained")
     names = [f"fold {k}" for k in range(fold.max() + 1)]
     shown = [r for r in ROLE_COLOURS if (roles == r).any()]
     panels = (

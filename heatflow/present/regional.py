@@ -30,7 +30,7 @@ def map_figure(
     high : what is mapped, such as "above 50 mW/m2"
     """
     west, south, east, north = bounds
-    figure = Figure(figsize=(13, 2.3 + 5.6 * (north - south) / (east - west)), layout="constrained")
+    figure = Figure(figsize=(13, 1.75 + 5.6 * (north - south) / (east - west)), layout="constrained")
     shade = hillshade(elevation, (east - west) / elevation.shape[1])
     left, bottom, right, up = grid.bounds
     place = [(left - west) / 1000, (right - west) / 1000, (bottom - south) / 1000, (up - south) / 1000]
