@@ -18,6 +18,7 @@ from pathlib import Path
 
 import dvc.api
 import numpy as np
+import pandas as pd
 import pyogrio
 import yaml
 from dvc.exceptions import DvcException
@@ -25,7 +26,7 @@ from dvc.exceptions import DvcException
 from heatflow.analysis.intervals import draw_weights, interval, verdict
 from heatflow.analysis.skill import scores
 from heatflow.errors import InputError
-from heatflow.files import replacing
+from heatflow.files import replacing, write_csv
 from heatflow.learning.folds import block_of
 
 FOLDER = Path(__file__).parent
@@ -58,13 +59,13 @@ ROWS = {
     ),
     "dropout": Row("and dropout", GRID, "augmented", "overfits less"),
     "report": Row("the report's final recipe", REPORT, "dropout", "45.2 % accuracy"),
-    "max": Row("normalised by the maximum", (*GRID, "normalize.method=max"), "none", "+1.2 % accuracy"),
+    "max": Row("normalised by the maximum", (*GRID, "normalize.method=max"), "none", "accuracy +1.2 %"),
     "none": Row("not normalised", (*GRID, "normalize.method=none"), "dropout"),
     "unfiltered": Row(
         "low-data tiles kept",
         (*GRID, "filter.min_valid=0", "filter.min_relief=null", "filter.max_constant=null"),
         "dropout",
-        "-2.3 % accuracy",
+        "accuracy -2.3 %",
     ),
     "noise": Row("noise added", (*GRID, "augment.noise=0.1"), "dropout", "cost without benefit"),
     "head_relu": Row("ReLU after the last convolution", (*GRID, "model.head_relu=true"), "dropout", "(not noticed)"),
@@ -99,9 +100,12 @@ def main():
         there = set(_dvc("exp", "list", "--all-commits", "--name-only").split())
         if missing := [row for row, name in experiments.items() if name not in there]:
             raise InputError(f"did not end well: {', '.join(missing)}; see: dvc queue status, dvc queue logs <name>")
+    results = {row: _result(name) for row, name in experiments.items()}
+    table = _table(results)
     path = FOLDER / f"ABLATION_{options.name}.md"
     with replacing(path) as beside:
-        beside.write_text(_table(options.name, options.common, experiments), encoding="utf-8")
+        beside.write_text(_page(options.name, options.common, table, results.get("resampled")), encoding="utf-8")
+    write_csv(path.with_suffix(".csv"), table)
     print(path)
 
 
@@ -112,8 +116,25 @@ def _experiment(region, row, common):
     return f"ablation-{region}-{row}-{key}".replace("_", "-").lower()
 
 
-def _table(region, common, experiments):
-    results = {row: _result(name) for row, name in experiments.items()}
+def _table(results):
+    """A row for each run, and what it adds to the one that it is held against; `data.ablation` of params.yaml."""
+    rows = []
+    for row, result in results.items():
+        spec, e, t = ROWS[row], result["evaluation"], result["train"]
+        found = {"run": spec.title, "tiles": e["tiles"], "guess": e["baseline"]["constant"]["accuracy"]}
+        for key in ("accuracy", "auc_high", "quadratic_kappa"):
+            found |= {name: e[name] for name in (key, f"{key}_low", f"{key}_high")}
+        found |= {key: t[key] for key in ("train_loss", "stuck_folds", "dead_classes")}
+        found["claim"] = spec.claim or "nothing"
+        if spec.against in results:
+            found["against"] = ROWS[spec.against].title
+            for key, values in zip(("accuracy", "auc_high"), _difference(result, results[spec.against]), strict=True):
+                found |= {f"{key}_more{end}": v for end, v in zip(("", "_low", "_high"), values, strict=True)}
+        rows.append(found)
+    return pd.DataFrame(rows)
+
+
+def _page(region, common, table, resampled):
     command = " ".join(["python -m benchmarks.ablation", region, *(f"-S {_without_folder(c)}" for c in common)])
     lines = [
         f"# The report's experiments: {region}",
@@ -126,28 +147,27 @@ def _table(region, common, experiments):
         "| stuck folds | dead classes |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for row, result in results.items():
-        e, t = result["evaluation"], result["train"]
-        guess = 100 * e["baseline"]["constant"]["accuracy"]
+    rows = table.to_dict("records")
+    for r in rows:
         lines.append(
-            f"| {ROWS[row].title} | {e['tiles']} | {_span(e, 'accuracy', 100)} % | {guess:.1f} % "
-            f"| {_span(e, 'auc_high')} | {_span(e, 'quadratic_kappa')} | {t['train_loss']:.3f} | {t['stuck_folds']} "
-            f"| {t['dead_classes']} |"
+            f"| {r['run']} | {r['tiles']} | {_span(r, 'accuracy', 100)} % | {100 * r['guess']:.1f} % "
+            f"| {_span(r, 'auc_high')} | {_span(r, 'quadratic_kappa')} | {r['train_loss']:.3f} | {r['stuck_folds']} "
+            f"| {r['dead_classes']} |"
         )
     lines += [
         "", "| what | held against | the report says | accuracy, points | AUC |", "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
-    for row in results:
-        spec = ROWS[row]
-        if spec.against in results:
-            accuracy, auc = _difference(results[row], results[spec.against])
-            lines.append(
-                f"| {spec.title} | {ROWS[spec.against].title} | {spec.claim or 'nothing'} | "
-                f"{_change(accuracy, 100, 1)} | {_change(auc, 1, 3)} |"
+    for r in rows:
+        if isinstance(r.get("against"), str):
+            accuracy, auc = (
+                [r[f"{key}_more{end}"] for end in ("", "_low", "_high")] for key in ("accuracy", "auc_high")
             )
-    if "resampled" not in results:
+            lines.append(
+                f"| {r['run']} | {r['against']} | {r['claim']} | {_change(accuracy, 100, 1)} | {_change(auc, 1, 3)} |"
+            )
+    if resampled is None:
         return "\n".join(lines) + "\n"
-    e = results["resampled"]["evaluation"]
+    e = resampled["evaluation"]
     lines += ["", "AUC of what needs no network, beside resampled patches:", ""]
     lines += ["| baseline | AUC | the network's, less it | the network is |", "| --- | --- | --- | --- |"]
     for name, against in e["skill"].items():

@@ -800,7 +800,16 @@ def kills(campaign: Campaign, n: int) -> None:
     """Signals at random moments of `dvc repro`; the run after it has to end in the bytes of a run left alone."""
     rng = random.Random(f"{campaign.seed} kills")
     folder = campaign.folder()
-    for name in ("heatflow", "stages", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml"):
+    for name in (
+        "heatflow",
+        "stages",
+        ".dvc/config",
+        ".dvc/plots",
+        ".dvcignore",
+        ".gitignore",
+        "dvc.yaml",
+        "benchmarks/ABLATION_demo.csv",
+    ):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)

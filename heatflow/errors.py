@@ -10,6 +10,15 @@ class InputError(Exception):
     """Input that cannot be used. The message says what is wrong, where, and what to do; a stage exits with code 2."""
 
 
+def printable(text: str) -> str:
+    """Text from elsewhere as it may be shown on a terminal, which control characters would steer.
+
+    >>> printable("a\\x1b[31mb")
+    'a\ufffd[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
     """Around the reading of a file that an earlier stage wrote: whatever goes wrong in it, the file is damaged.

@@ -3,15 +3,21 @@
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import yaml
 
 from heatflow.errors import reading
 
+# Where a formula may start: at the beginning, or after what some spreadsheets separate cells at; some also take the
+# wide signs of East Asia.
+_FORMULA = re.compile(r"""(?:^(?=[\t\r])|(?:^|(?<=[;,|\t\r\n]))(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20]))""")
 _held: dict[Path, Path] | None = None  # what `together` moves into place at its end: where to, from where
 
 
@@ -117,15 +123,49 @@ def _rounded(value, digits):
 def write_csv(path: str | Path, table) -> None:
     """Write a pandas table without its index, floats to six significant digits.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    What a spreadsheet would take for a formula, at the start of a text or where it may start a cell, gets an
+    apostrophe in front.
     """
     for name in table.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]]:
         text = table[name].astype(str)
-        formula = text.str.match(r"[=+\-@\t\r]") & pd.to_numeric(text, errors="coerce").isna()
+        formula = text.str.contains(_FORMULA) & pd.to_numeric(text, errors="coerce").isna()
         if formula.any():
-            table = table.assign(**{name: table[name].where(~formula, "'" + text)})
+            table = table.assign(**{name: table[name].where(~formula, text.str.replace(_FORMULA, "'", regex=True))})
     with replacing(path) as beside:
         table.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, of which a few lines spell out gigabytes, and without numbers that Python cannot print."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*) are not read; write it out", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node):
+        if len(node.value) > 1000:
+            raise yaml.MarkedYAMLError(problem="a number that long is not read", problem_mark=node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+
+
+def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
+    """What a YAML document holds, and its nodes, which know their lines.
+
+    Raises
+    ------
+    ValueError
+        It is not valid YAML, or more than plain data.
+    """
+    try:
+        return yaml.load(text, _PlainLoader), yaml.compose(text, _PlainLoader)
+    # others than YAMLError: dates and numbers that there are not, a list as a key, brackets without end
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def read_json(path: str | Path, keys: Iterable[str] = ()):

@@ -13,12 +13,22 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from heatflow.errors import InputError
+from heatflow.files import parse_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-SHORT = reprlib.Repr()  # a few lines of YAML aliases can spell out gigabytes
+
+
+class _Short(reprlib.Repr):
+    """What stands in the file, in a line."""
+
+    def repr_int(self, x, level):
+        return super().repr_int(x, level) if abs(x) < 10**40 else "a number of more than 40 digits"
+
+
+SHORT = _Short()
 SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 100, 100
 
 
@@ -37,6 +47,11 @@ class Data(Section):
         "alone. The demo's do not count where data.elevation is not the demo's",
     )
     faults: str = Field(min_length=1, description="mapped faults, any vector file of lines; as data.structures")
+    ablation: str = Field(
+        min_length=1,
+        description="table of the source report's experiments that `make ablation` wrote, shown in the report; as "
+        "data.structures",
+    )
 
 
 class Demo(Section):
@@ -312,16 +327,15 @@ def load(path: str | Path, names: tuple[str, ...]) -> SimpleNamespace:
     if not path.is_file():
         raise InputError(f"{path}: no such file; run from the top folder of the project")
     try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates and numbers that there are not
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        content, nodes = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold sections such as 'train:', it holds {type(content).__name__}")
     try:
         params = Params.model_validate(content)
     except ValidationError as error:
-        lines = _key_lines(yaml.compose(text))
+        lines = _key_lines(nodes)
         faults = [_describe(path, fault, lines) for fault in error.errors(include_url=False)]
         raise InputError("\n".join(faults)) from None
     chosen = SimpleNamespace()
@@ -355,7 +369,7 @@ def _describe(path, fault, lines):
 
 
 def _key_lines(node, prefix=()) -> dict[tuple, int]:
-    """Line number of every key path of a composed YAML document, no deeper than params go: YAML can hold itself."""
+    """Line number of every key path of a composed YAML document, no deeper than params go."""
     lines = {prefix: node.start_mark.line + 1}
     if isinstance(node, yaml.MappingNode) and len(prefix) < 3:
         for key, value in node.value:

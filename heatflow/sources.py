@@ -14,11 +14,11 @@ from urllib.parse import urlparse
 
 import pooch
 import requests
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
-from heatflow.errors import InputError
+from heatflow.errors import InputError, printable
+from heatflow.files import parse_yaml
 
 CATALOGUE = Path("data/sources.yaml")
 FOLDER = Path("data/sources")
@@ -51,14 +51,14 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
         No such file, not YAML, or an entry that is not as it should be.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content, _ = parse_yaml(path.read_text(encoding="utf-8"))
         return {str(name): Source.model_validate(entry) for name, entry in content.items()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the top folder of the project") from None
     except ValidationError as error:
         faults = [f"{path}: {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)]
         raise InputError("\n".join(faults)) from None
-    except (yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
+    except (AttributeError, ValueError) as error:
         raise InputError(f"{path}: not a catalogue of sources ({' '.join(str(error).split())})") from None
 
 
@@ -81,6 +81,8 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise InputError(f"{CATALOGUE}: {name!r}: a name is made of letters, digits, and . + - _ after the first")
     arriving = folder / ".arriving" / name
+    if arriving.parent.is_symlink() or arriving.is_symlink():  # what lies there is not ours to clear away
+        raise InputError(f"{name}: {arriving.parent}, or what is in it, is a link to elsewhere; remove it")
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
     known = None if source.sha256 is None else f"sha256:{source.sha256}"
@@ -88,7 +90,7 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
         arriving, base_url="", registry={source.file: known}, urls={source.file: source.url}, retry_if_failed=RETRIES
     )
     pooch.get_logger().setLevel(logging.ERROR)
-    host = urlparse(source.url).netloc
+    host, address = _host(source.url), _without_secrets(source.url)
     try:
         came = Path(store.fetch(source.file, downloader=partial(_download, source, progress)))
         size = came.stat().st_size
@@ -98,9 +100,9 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
             raise InputError(f"{name}: what came from {host} is no zip archive (a web page, perhaps): not kept")
         os.replace(came, target)
     except requests.HTTPError as error:
-        answer = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"
+        answer = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"[:80]
         raise InputError(
-            f"{name}: {host} answered {answer} for {source.url}; "
+            f"{name}: {host} answered {answer} for {address}; "
             f"if it has moved, look it up at https://doi.org/{source.doi} and correct {CATALOGUE}"
         ) from None
     except requests.RequestException as error:
@@ -124,14 +126,24 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
     return target
 
 
+def _host(url):
+    """Name and port of the server, without user and password."""
+    return urlparse(url).netloc.rpartition("@")[2]
+
+
+def _without_secrets(url):
+    """An address without user, password and query, any of which may let people in."""
+    return urlparse(url)._replace(netloc=_host(url), params="", query="", fragment="").geturl()
+
+
 def _download(source, progress, url, path, store):
     """As pooch's own, but no further than the size that was published, and never from https to http."""
     most = MAX_BYTES if source.size is None else source.size
-    host = urlparse(url).netloc
+    host = _host(url)
     with requests.get(url, stream=True, timeout=60) as answer:
         answer.raise_for_status()
         if url.startswith("https:") and not all(hop.url.startswith("https:") for hop in (*answer.history, answer)):
-            raise InputError(f"{host} sends on to {answer.url}, which is not encrypted: not fetched")
+            raise InputError(f"{host} sends on to {_without_secrets(answer.url)}, which is not encrypted: not fetched")
         with (
             open(path, "wb") as file,
             tqdm(total=source.size, desc=source.file, unit="B", unit_scale=True, disable=not progress) as bar,
@@ -143,6 +155,10 @@ def _download(source, progress, url, path, store):
                 bar.update(len(part))
 
 
+def _say(text, file=None):
+    print(printable(text), file=file)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m heatflow.sources", description=__doc__)
@@ -152,23 +168,23 @@ def main(arguments: list[str] | None = None) -> None:
     if not name:
         for key, source in catalogue.items():
             size = "size unknown" if source.size is None else f"{source.size / 1e6:,.0f} MB"
-            print(f"{key:12} {source.title} ({size}, {source.licence})\n{'':12} doi {source.doi}")
+            _say(f"{key:12} {source.title} ({size}, {source.licence})\n{'':12} doi {source.doi}")
         return
     if name not in catalogue:
         raise InputError(f"{name}: no such source; {CATALOGUE} has {', '.join(catalogue)}")
     source = catalogue[name]
     path = fetch(name, source, progress=sys.stderr.isatty())
     checked = "checksum right" if source.sha256 else f"sha256 {pooch.file_hash(str(path))}, which nobody has published"
-    print(f"{path} ({path.stat().st_size:,} bytes, {checked})")
-    print(f"cite: {source.citation}, doi {source.doi} ({source.licence})")
-    print("use:  dvc exp run " + " ".join(f"-S {part}" for part in source.use.format(path=path).split()))
+    _say(f"{path} ({path.stat().st_size:,} bytes, {checked})")
+    _say(f"cite: {source.citation}, doi {source.doi} ({source.licence})")
+    _say("use:  dvc exp run " + " ".join(f"-S {part}" for part in source.use.replace("{path}", str(path)).split()))
 
 
 if __name__ == "__main__":
     try:
         main()
     except InputError as error:
-        print(f"fetch: {error}", file=sys.stderr)
+        _say(f"fetch: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("fetch: interrupted", file=sys.stderr)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import rasterio
 
 from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
 from heatflow.files import write_csv
+from heatflow.geo.raster import open_written
 from heatflow.geo.tiles import STATISTICS, classify, load_tiles
 from heatflow.geo.vector import read_table
 from heatflow.learning.folds import Folds
@@ -23,7 +23,7 @@ def main():
     split = Folds.read(FOLDS, ids)
     every = read_table(TILE_TABLE)["tile"].to_numpy()
     place, pixels = np.searchsorted(every, ids), load_tiles(TILES, len(every))
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         resolution = terrain.res[0]
     with progress(len(ids), "terrain statistics", "tile") as bar:
         statistics = []

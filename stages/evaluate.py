@@ -126,14 +126,13 @@ def main():
     save(curves_figure(read_csv(CURVES, CURVE_COLUMNS, dtype={"fold": str}), classes), METRICS / "curves.png")
     say(
         f"accuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), "
-        f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}), "
-        f"AUC {skill['auc_high']:.3f} -> {METRICS / 'evaluation.json'}"
+        f"above {p.binary_edge:g} mW/m2 or not {skill['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}) "
+        f"-> {METRICS / 'evaluation.json'}"
     )
-    for name, against in skill["skill"].items():
-        say(
-            f"AUC {against['verdict']} {name} ({skill['baseline'][name]['auc_high']:.3f}): difference "
-            f"{against['auc_high']:+.3f} ({against['auc_high_low']:+.3f} to {against['auc_high_high']:+.3f})"
-        )
+    against = [
+        f"{one['verdict']} {name} {skill['baseline'][name]['auc_high']:.3f}" for name, one in skill["skill"].items()
+    ]
+    say(f"AUC {skill['auc_high']:.3f}: {', '.join(against)}")
     say(f"AUC among tiles with a like number of wells: {skill['auc_equal_count']:.3f} -> {METRICS / 'strata.csv'}")
 
 

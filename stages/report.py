@@ -1,6 +1,7 @@
 """One page that holds everything: what was asked, what came out, and what made it."""
 
 import hashlib
+import platform
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,14 +14,16 @@ import yaml
 
 from heatflow.files import read_csv, read_json, replacing
 from heatflow.geo.grid import Grid
-from heatflow.geo.tiles import class_names, class_ranges, classify, load_tiles
+from heatflow.geo.tiles import class_names, class_ranges, classify, explained, load_tiles
 from heatflow.geo.vector import read_features, read_table
 from heatflow.present import report
 from stages._stage import (
     DATA,
+    DEMO,
     EVALUATION,
     MAP,
     METRICS,
+    MODELS,
     PREDICTIONS,
     SALIENCY,
     TERRAIN,
@@ -33,6 +36,7 @@ from stages._stage import (
 )
 
 REPORT = DATA / "report.html"
+DEMO_ABLATION = "benchmarks/ABLATION_demo.csv"
 SECTIONS = (
     "augment",
     "demo",
@@ -47,7 +51,7 @@ SECTIONS = (
     "train",
     "wells",
 )
-PARAMS = ("data.elevation", "data.faults", "data.structures", "data.wells", *SECTIONS)
+PARAMS = ("data.ablation", "data.elevation", "data.faults", "data.structures", "data.wells", *SECTIONS)
 TABLES = {  # and what is read of them
     "strata": ("wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"),
     "statistics": ("wells", "prediction", "statistic", "auc", "auc_low", "auc_high"),
@@ -59,12 +63,12 @@ NUMBERS = {
     "wells": ("read", "kept", "dropped"),
     "tiles": ("tiles",),
     "filter": ("kept", "dropped", "classes"),
-    "saliency": ("verdict", "methods"),
-    "map": ("mapped_share", "inside_applicability", "auc_high_at_tiles"),
+    "saliency": ("verdict", "methods", "controls"),
+    "map": ("mapped_share", "inside_applicability", "networks_per_window", "correlation_with_out_of_fold"),
 }
 PICTURES = ("folds.png", "curves.png", "map.png")
 INPUTS = (
-    TERRAIN, WELLS, TILES, TILE_TABLE, PREDICTIONS, SALIENCY, MAP, EVALUATION,
+    TERRAIN, WELLS, TILES, TILE_TABLE, MODELS, PREDICTIONS, SALIENCY, MAP, EVALUATION,
     *(METRICS / f"{name}.json" for name in NUMBERS), *(METRICS / f"{name}.csv" for name in TABLES),
     *(METRICS / name for name in PICTURES), METRICS / "saliency",
 )  # fmt: skip
@@ -93,7 +97,10 @@ def main():
     evaluation = read_json(EVALUATION, ("auc_high", "baseline", "skill", "tiles"))
     tables = {name: read_csv(METRICS / f"{name}.csv", columns) for name, columns in TABLES.items()}
     predictions, top = read_table(PREDICTIONS), read_table(MAP / "top.fgb")
-    ranges = class_ranges(p.tile.edges)
+    ranges, at_demo = class_ranges(p.tile.edges), Path(p.data.elevation).is_relative_to(DEMO)
+    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge).replace("m2", "m²")
+    statistic = {"max": "largest", "p90": "90th percentile"}.get(p.tile.statistic, p.tile.statistic)
+    ablation = report.ablation_rows(read_csv(p.data.ablation)) if _counts(p.data.ablation, at_demo) else []
     high = f"above {p.tile.binary_edge:g}"
     with rasterio.open(TERRAIN) as terrain:
         grid = Grid.of(terrain)
@@ -113,24 +120,30 @@ def main():
     images |= {path.name: report.picture(path) for path in sorted((METRICS / "saliency").glob("*.png"))}
     content = {
         "headline": report.headline(evaluation, ranges, f"{high} mW/m²"),
-        "verdict": saliency["verdict"], "methods": saliency["methods"], "trust_rows": _trust(saliency["methods"]),
-        "images": images, "evaluation": evaluation, "classes": ranges, "high": high, "signed": lambda v: f"{v:+.3f}",
+        "verdict": saliency["verdict"], "methods": saliency["methods"],
+        "trust_rows": _trust(saliency["methods"], saliency["controls"]), "controls": list(saliency["controls"]),
+        "synthetic": at_demo, "explained": words, "ablation": ablation,
+        "notes": _notes(predictions, numbers["wells"]["kept"]),
+        "images": images, "evaluation": evaluation, "classes": ranges, "high": high, "signed": report.signed,
         "percent": report.percent, "charts": report.skill_charts(
             evaluation, tables["success_rate"], tables["reliability"], f"{high} mW/m²"
         ),
         "confusion": report.confusion_table(tables["confusion"], class_names(p.tile.edges)),
         "strata": _strata(tables["strata"]), "statistics": _statistics(tables["statistics"]),
         "wells": numbers["wells"], "tiles": numbers["tiles"], "kept": numbers["filter"], "map": numbers["map"],
-        "top": top.to_dict("records"), "tile_km": size, "statistic": {"max": "largest", "p90": "90th percentile"}.get(
-            p.tile.statistic, p.tile.statistic
-        ),
+        "top": top.to_dict("records"), "tile_km": size, "statistic": statistic,
         "extent": extent, "terrain": report.terrain_layer(elevation, grid.resolution * shrink), "sheets": sheets,
-        "overlays": _overlays(km, shrink, method, high), "table": rows.to_dict("records"),
-        "map_data": report.map_data(placed, _wells(grid, km, p.tile.edges), size, ranges, sheets),
+        "overlays": _overlays(km, shrink, method, high, words), "table": rows.to_dict("records"),
+        "map_data": report.map_data(
+            placed, _wells(grid, km, p.tile.edges), size, ranges, sheets, f"{statistic} residual"
+        ),
         "sources": {key: Path(_name(getattr(p.data, key))).name for key in ("elevation", "wells")},
         "checksums": [(name, _md5(path)) for name, path in _files(p.data)],
-        "versions": [(name, version(name)) for name in PACKAGES],
-        "params": yaml.safe_dump(_params(p), sort_keys=False, allow_unicode=True),
+        "versions": [
+            ("Python", platform.python_version()), ("GDAL", rasterio.__gdal_version__),
+            *((name, version(name)) for name in PACKAGES),
+        ],
+        "params": yaml.safe_dump(_params(p, at_demo), sort_keys=False, allow_unicode=True),
     }  # fmt: skip
     page = report.render(content)
     with replacing(REPORT) as beside:
@@ -153,33 +166,50 @@ def _maps_of(predictions, path, stride, size):
         return tiles, [raster.read(1, window=window) for window in windows]
 
 
-def _overlays(km, shrink, method, high):
-    """Pictures of the region to lay over the terrain, in km of it."""
+def _overlays(km, shrink, method, high, words):
+    """Pictures of the region to lay over the terrain, in km of it, each with its colours and what their ends are."""
     found = []
+
+    def add(key, title, raster, values, colours, low, high, ends, cell, alpha=0.75):
+        uri = report.layer(values, colours, low, high, alpha=alpha)
+        size = raster.width * cell, raster.height * cell
+        found.append(
+            {"key": key, "title": title, "uri": uri, "width": size[0], "height": size[1], "ends": ends,
+             "ramp": report.ramp(colours)}
+        )  # fmt: skip
+
     with rasterio.open(MAP / "probability.tif") as raster:
-        uri = report.layer(raster.read(raster.count), "viridis", 0, 1)
-        cell = raster.res[0] / 1000
-        found.append(("probability", f"probability {high} mW/m²", uri, raster.width * cell, raster.height * cell))
+        add(
+            "probability", f"probability {high} mW/m²", raster, raster.read(raster.count), "viridis", 0, 1,
+            "probability from 0 to 1", raster.res[0] / 1000,
+        )  # fmt: skip
     with rasterio.open(MAP / "applicability.tif") as raster:
         outside = np.where(raster.read(2) == 0, 1.0, np.nan)
-        found.append(
-            (
-                "outside",
-                "unlike what was learnt from",
-                report.layer(outside, "Greys", 0, 1),
-                raster.width * cell,
-                raster.height * cell,
-            )
-        )
+        add(
+            "outside", "unlike what was learnt from", raster, outside, "Greys", 0, 1,
+            "outside the area of applicability", raster.res[0] / 1000,
+        )  # fmt: skip
     with rasterio.open(SALIENCY / f"{method}.tif") as raster:
-        shape = raster.height // shrink, raster.width // shrink
-        values = raster.read(1, out_shape=shape)
+        values = raster.read(1, out_shape=(raster.height // shrink, raster.width // shrink))
         limit = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
-        uri = report.layer(values, "PuOr_r", -limit, limit, alpha=0.65)
-        found.append(
-            ("saliency", f"{report.named(method)} of the class predicted", uri, raster.width * km, raster.height * km)
-        )
-    return [dict(zip(("key", "title", "uri", "width", "height"), one, strict=True)) for one in found]
+        add(
+            "saliency", f"{report.named(method)} of {words}", raster, values, "PuOr_r", -limit, limit,
+            f"{report.named(method)} from -{limit:.2g} to {limit:.2g}", km, alpha=0.65,
+        )  # fmt: skip
+    return found
+
+
+def _notes(predictions, wells):
+    """What the map does not show."""
+    if wells > report.MOST_WELLS:
+        yield f"{report.MOST_WELLS:,} of {wells:,} wells are drawn."
+    if len(predictions) > report.MOST_THUMBNAILS:
+        yield f"With more than {report.MOST_THUMBNAILS:,} tiles there are no pictures of them."
+
+
+def _counts(path, at_demo):
+    """Whether a file is given for this region: the demo's count for the demo alone."""
+    return at_demo or path != DEMO_ABLATION
 
 
 def _wells(grid, km, edges):
@@ -189,8 +219,8 @@ def _wells(grid, km, edges):
     return pd.DataFrame({"x": (x - grid.left) / 1000, "y": (grid.top - y) / 1000, "label": label})
 
 
-def _trust(methods):
-    """Rows of the table of tests, each with a value for each method."""
+def _trust(methods, controls):
+    """Rows of the table of tests, each with a value for each method, and then for each control."""
     randomised = [list(found["after_randomised"].items()) for found in methods.values()]
     rows = [("passed", ["yes" if found["passed"] else "no" for found in methods.values()])]
     rows += [
@@ -206,11 +236,11 @@ def _trust(methods):
     for feature in ("structures", "faults"):
         if any(feature in found for found in methods.values()):
             for key, title in KNOWN.items():
-                values = [
-                    report.within(found[feature], key, lambda v: report.number(v, 2)) for found in methods.values()
-                ]
+                scored = [found[feature] for found in methods.values()] + list(controls.values())
+                values = [report.within(found, key, lambda v: report.number(v, 2)) for found in scored]
                 rows.append((f"{title}, {feature}", values))
-    return rows
+    width = len(methods) + len(controls)
+    return [(name, values + ["–"] * (width - len(values))) for name, values in rows]
 
 
 def _strata(table):
@@ -247,11 +277,13 @@ def _none(row):
 
 def _files(paths):
     """Inputs by their names alone, for where they lie is nobody's business, and outputs."""
-    for key in ("elevation", "wells"):
+    at_demo = Path(paths.elevation).is_relative_to(DEMO)
+    known = [k for k in ("faults", "structures") if at_demo or not Path(getattr(paths, k)).is_relative_to(DEMO)]
+    for key in ("elevation", "wells", *known):
         path = Path(getattr(paths, key))
         if path.is_file():
             yield path.name, path
-    for path in (TERRAIN, WELLS, PREDICTIONS, MAP / "probability.tif", EVALUATION):
+    for path in (TERRAIN, WELLS, *sorted(MODELS.glob("*.pt")), PREDICTIONS, MAP / "probability.tif", EVALUATION):
         yield str(path), path
 
 
@@ -263,14 +295,18 @@ def _md5(path):
 def _name(path):
     """A path inside the project as it is, another by its name alone; an address without names, passwords and tokens."""
     if "://" in path:
-        address = urlsplit(path)
+        address = urlsplit(path[path.lower().index("http") :] if "http" in path.lower() else path)
         return f"{address.scheme}://{address.hostname}{address.path}"
     return Path(path).name if Path(path).is_absolute() else path
 
 
-def _params(p):
+def _params(p, at_demo):
+    """The params that made this; those of the demo say nothing of another region."""
     data = {key: _name(value) for key, value in vars(p.data).items()}
-    return {"data": data} | {name: getattr(p, name).model_dump(mode="json") for name in SECTIONS}
+    if not at_demo:
+        data = {k: v for k, v in data.items() if not v.startswith(f"{DEMO}/") and v != DEMO_ABLATION}
+    sections = [name for name in SECTIONS if at_demo or name != "demo"]
+    return {"data": data} | {name: getattr(p, name).model_dump(mode="json") for name in sections}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from heatflow.geo.features import read_shapes
 from heatflow.geo.grid import Grid, TileGrid
 from heatflow.geo.raster import write_cog
 from heatflow.geo.surroundings import Surroundings
-from heatflow.geo.tiles import class_ranges
+from heatflow.geo.tiles import class_ranges, explained
 from heatflow.geo.vector import read_table
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
@@ -64,6 +64,7 @@ REACH = {"structures": structure.NEAR_POINT, "faults": structure.NEAR_LINE, "ran
 def main():
     p = read_params(PARAMS)
     seed, shifts = p.split.seed, p.saliency.smooth_shifts
+    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     predictions = read_table(PREDICTIONS)
     every = np.arange(len(predictions))
@@ -129,8 +130,8 @@ def main():
                 tested[asked.name] = asked.score(strength(method, evidence), called_high)
             methods[method] = found | tested
             bands = [
-                (f"{TITLES[method]} of {_named(p)}", maps),
-                (f"size of {TITLES[method]} of {_named(p)}", np.abs(maps)),
+                (f"{TITLES[method]} of {words}", maps),
+                (f"size of {TITLES[method]} of {words}", np.abs(maps)),
             ]
             for k, name in enumerate(class_ranges(p.tile.edges) if p.saliency.per_class else []):
                 of_class = unseen.maps(method, every, np.full(len(every), k), shifts)
@@ -139,7 +140,6 @@ def main():
             later.append(beside.submit(associated, method, np.abs(maps[looked])))
             later.append(beside.submit(_write, folder / f"{method}.tif", bands, units, predictions, tiles))
             later.append(beside.submit(draw, figures / f"{method}.png", TITLES[method], maps, tested["warnings"]))
-            _tell(method, methods[method])
         for job in later:  # in their order; an error in one of them ends the stage
             job.result()
         pooled_table = pd.concat(pooled, ignore_index=True)
@@ -164,12 +164,7 @@ def main():
             "dead_channels": _dead(unseen),
         },
     )  # fmt: skip
-    for name, effect in effects.items():
-        say(
-            f"{name.replace('_', ' ')} smoothed away in {effect['tiles']} tiles: {effect['lost']:+.3f} log-odds lost, "
-            f"{effect['lost_elsewhere']:+.3f} with terrain as steep elsewhere"
-        )
-    say(f"{answer['answer']} -> {METRICS / 'saliency.json'}")
+    _tell(methods, effects, answer)
 
 
 def _features(paths, crs):
@@ -206,12 +201,6 @@ def _target(target, predicted):
     return predicted if target == "predicted" else np.full(len(predicted), target)
 
 
-def _named(p):
-    target = p.saliency.target
-    named = {"predicted": "the class predicted", "high": f"the log-odds of above {p.tile.binary_edge:g} mW/m2"}
-    return named.get(target) or f"class {target}, {class_ranges(p.tile.edges)[target]} mW/m2"
-
-
 def _numbers(maps):
     zero = ~maps.any(axis=(1, 2))
     return {
@@ -231,13 +220,21 @@ def _write(path, bands, units, predictions, tiles):
     write_cog(path, tiles.grid, strips, bands=tuple(name for name, _ in bands), units=units)
 
 
-def _tell(method, found):
-    likeness = ", ".join(f"{value:.2f}" for value in found["after_randomised"].values())
-    say(f"{TITLES[method]}: likeness to maps of a network drawn anew from the top down {likeness}")
-    if found["all_zero_maps"]:
-        warn(f"{TITLES[method]}: {found['all_zero_maps']} maps are all zero, and say nothing of their tiles")
-    for complaint in found["warnings"]:
-        warn(f"{TITLES[method]}: {complaint}")
+def _tell(methods, effects, answer):
+    for method, found in methods.items():
+        if found["all_zero_maps"]:
+            warn(f"{TITLES[method]}: {found['all_zero_maps']} maps are all zero, and say nothing of their tiles")
+        for complaint in found["warnings"]:
+            warn(f"{TITLES[method]}: {complaint}")
+    passed = [TITLES[method] for method, found in methods.items() if found["passed"]]
+    say(f"{len(passed)} of {len(methods)} methods pass their tests: {', '.join(passed) or 'none'} -> {FIGURES}")
+    lost = [
+        f"{name.replace('_', ' ')} {effect['lost']:+.3f} ({effect['lost_elsewhere']:+.3f})"
+        for name, effect in effects.items()
+    ]
+    if lost:
+        say(f"log-odds lost without (and without terrain as steep elsewhere): {', '.join(lost)}")
+    say(f"{answer['answer']} -> {METRICS / 'saliency.json'}")
 
 
 def _answer(skill, asked, effects, methods):
@@ -262,11 +259,13 @@ def _dead(unseen):
         tiles = unseen.inputs(fold, unseen.data.elevation(here))
         shares.append(dead_units(networks[0], tiles))
     mean = np.mean(shares, axis=0)
-    say(f"share of dead channels, ReLU by ReLU: {', '.join(f'{share:.0%}' for share in mean)}")
+    if mean.any():
+        warn(f"share of dead channels, ReLU by ReLU: {', '.join(f'{share:.0%}' for share in mean)}")
     return {f"relu_{k}": share for k, share in enumerate(mean.tolist(), start=1)}
 
 
 def _examples(predictions, data, maps, title, p, resolution, warnings):
+    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge)
     ranges = class_ranges(p.tile.edges)
     probability = predictions[[f"p{k}" for k in range(len(ranges))]].to_numpy()
     examples = []
@@ -280,7 +279,7 @@ def _examples(predictions, data, maps, title, p, resolution, warnings):
         caption = f"called {ranges[called]}, p = {probability[tile, called]:.2f}, {wells}"
         elevation = data.elevation(np.array([tile]))[0]
         examples.append({"elevation": elevation, "saliency": maps[tile], "caption": caption})
-    return saliency_figure(examples, ranges, ["correct", "incorrect"], f"{title} of {_named(p)}", resolution, warnings)
+    return saliency_figure(examples, ranges, ["correct", "incorrect"], f"{title} of {words}", resolution, warnings)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import geopandas
 import numpy as np
-import rasterio
 import shapely
 
 from heatflow.errors import InputError
 from heatflow.files import replacing, write_json
 from heatflow.geo.grid import Grid, TileGrid
+from heatflow.geo.raster import open_written
 from heatflow.geo.tiles import class_names, cut_tiles, footprints, label_tiles
 from heatflow.geo.vector import read_features, write_features
 from stages._stage import METRICS, TERRAIN, TILE_TABLE, TILES, WELLS, progress, read_params, run, say
@@ -25,7 +25,7 @@ INPUTS = (TERRAIN, WELLS)
 def main():
     p = read_params(PARAMS).tile
     wells = read_features(WELLS)
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         grid = Grid.of(terrain)
         tiles = TileGrid(grid, p.size, p.stride or p.size)
         if 0 in tiles.shape:

@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import rasterio
 import shapely
 import torch
 
 from heatflow.errors import InputError
 from heatflow.files import replacing, write_csv, write_json
 from heatflow.geo.grid import Grid, TileGrid
+from heatflow.geo.raster import open_written
 from heatflow.geo.vector import read_features
 from heatflow.learning.augment import pipeline
 from heatflow.learning.checkpoint import Checkpoints, fingerprint
@@ -158,7 +158,7 @@ def _tiles(p, data, engine):
 
 def _patches(p, data, engine):
     """Makes the source of patches cut anew inside a fold's training part."""
-    with rasterio.open(TERRAIN) as raster:
+    with open_written(TERRAIN) as raster:
         grid = Grid.of(raster)
         elevation = raster.read(1)
     tiles = TileGrid(grid, p.tile.size, p.tile.stride or p.tile.size)

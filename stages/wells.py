@@ -1,13 +1,12 @@
 """Read the wells, find the residuals of those that lack them, and account for every one that cannot be used."""
 
 import numpy as np
-import rasterio
 
 from heatflow.errors import InputError
 from heatflow.files import write_csv, write_json
 from heatflow.geo.background import Background, background_grid
 from heatflow.geo.grid import Grid
-from heatflow.geo.raster import sample, write_cog
+from heatflow.geo.raster import open_written, sample, write_cog
 from heatflow.geo.vector import write_features
 from heatflow.geo.wells import Columns, place_wells, read_wells, why_none_fits
 from stages._stage import BACKGROUND, METRICS, TERRAIN, WELLS, WELLS_DROPPED, read_params, run, say, warn
@@ -25,7 +24,7 @@ def main():
     estimate = when == "always" or read["residual_text"].isna().all()
     if estimate and read["heat_flow_text"].isna().all():
         raise InputError(f"wells.background.when: always, and {path} has no column of heat flow to estimate it from")
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         grid = Grid.of(terrain)
         if p.quality is not None and (read["quality"] == "").all():
             raise InputError(f"wells.quality: {path} has no column of quality codes; name it with wells.quality_column")

@@ -62,23 +62,29 @@ def test_training_that_was_ended_goes_on_to_the_same_bytes(workspace, inputs, mo
     assert not list((workspace.path / "data/.checkpoints").iterdir())
 
 
+def key(number):
+    return f"{number:032x}"
+
+
 def test_checkpoints_are_of_one_run_and_whole_and_few(tmp_path):
-    state = {"history": [{"loss": 0.5}], "weights": torch.arange(3.0), "random": [torch.get_rng_state()]}
-    mine = Checkpoints(tmp_path, "a")
+    state = {"history": [{"loss": 0.5}], "network": {"w": torch.arange(3.0)}, "random": [torch.get_rng_state()]}
+    state |= {"optimizer": {}, "schedule": {}, "best": {}}
+    mine = Checkpoints(tmp_path, key(10))
     mine.save("fold0", state)
     assert mine.load("fold0")["history"] == state["history"]
     assert mine.load("fold1") is None
-    assert Checkpoints(tmp_path, "b").load("fold0") is None
-    raw = bytearray((tmp_path / "a/fold0").read_bytes())
+    assert Checkpoints(tmp_path, key(11)).load("fold0") is None
+    path = tmp_path / key(10) / "fold0"
+    raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
-    (tmp_path / "a/fold0").write_bytes(raw)
+    path.write_bytes(raw)
     assert mine.load("fold0") is None
     for k in range(KEPT + 3):
-        Checkpoints(tmp_path, f"c{k}")
+        Checkpoints(tmp_path, key(k))
     assert len(list(tmp_path.iterdir())) == KEPT + 1
     mine.clear()
-    Checkpoints(tmp_path, "b").clear()
-    assert not (tmp_path / "a").exists()
+    Checkpoints(tmp_path, key(11)).clear()
+    assert not (tmp_path / key(10)).exists()
 
 
 def test_fingerprint_changes_with_params_and_inputs(tmp_path):

@@ -26,7 +26,16 @@ TINY = {
     "model": {"channels": [4, 4, 4]},
     "train": {"epochs": 2},
 }
-COPIED = ("heatflow", "stages", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml")
+COPIED = (
+    "heatflow",
+    "stages",
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "benchmarks/ABLATION_demo.csv",
+)
 
 
 @pytest.fixture(scope="session")

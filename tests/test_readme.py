@@ -4,16 +4,19 @@ import re
 import shlex
 import shutil
 
+import pandas as pd
+import pyogrio
 import pytest
 import yaml
 
+from heatflow import params
 from heatflow.params_page import page
-from tests.conftest import ROOT
+from tests.conftest import ROOT, params_with
 from tests.test_pipeline import call, clone  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 README = (ROOT / "README.md").read_text()
-BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S)]
+BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"^```\w*\n(.*?)^```$", README, re.M | re.S)]
 SHOWN = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # Those that cannot be run inside a test, and what stands for them.
 ELSEWHERE = {
@@ -47,6 +50,10 @@ def copy(clone, tmp_path):  # noqa: F811
         ignore=lambda _, names: {n for n in names if n != "sources.yaml"},
         dirs_exist_ok=True,
     )
+    wells = pyogrio.read_dataframe(folder / "data/demo/wells.fgb").to_crs(4326)
+    pd.DataFrame({"q": wells["heat_flow"], "lat_NS": wells.geometry.y, "long_EW": wells.geometry.x}).to_csv(
+        folder / "heatflow.csv", index=False
+    )  # named and written as the Global Heat Flow Database does
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/installed").touch()
     return folder
@@ -57,7 +64,7 @@ def test_every_command_of_the_readme_runs(copy):
         words = ELSEWHERE.get(command) or shlex.split(command)
         # made-up paths and the recipe's width and length, which take minutes, become small ones
         words = [w.replace("/path/elevation_30s.tif", "data/demo/elevation.tif") for w in words]
-        words = [w.replace("/path/heatflow_ghfdb2024.csv", "data/demo/wells.fgb") for w in words]
+        words = [w.replace("/path/heatflow_ghfdb2024.csv", "heatflow.csv") for w in words]
         words = [w.replace("[96,256,384]", "[4,4,4]").replace("epochs=100", "epochs=2") for w in words]
         if words[:2] == ["dvc", "plots"]:
             words += ["-o", "out_plots"]
@@ -68,6 +75,23 @@ def test_every_command_of_the_readme_runs(copy):
         if words == ["make", "compare"]:
             assert "auc_high" in printed
             assert "train.dropout" in printed
+
+
+def test_settings_and_targets_named_in_the_text_exist(tmp_path):
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    pages = [README, (ROOT / "CONTRIBUTING.md").read_text(), *(p.read_text() for p in (ROOT / "docs").glob("*.md"))]
+    inline = [code for text in pages for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)]
+    settings = 0
+    for code in inline:
+        if target := re.match(r"make (\w+)", code):
+            assert target[1] in targets, code
+        for key, value in re.findall(r"\b([a-z]+\.[a-z_]+)=(\S+)", code):
+            section, _, name = key.partition(".")
+            content = params_with(**{section: {name: yaml.safe_load(value)}})
+            (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+            params.load(tmp_path / "params.yaml", ())
+            settings += 1
+    assert settings >= 15
 
 
 def test_the_page_of_params_is_up_to_date():

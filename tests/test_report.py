@@ -38,9 +38,23 @@ def test_words_follow_the_numbers():
     assert "the network is below it" in none
     some = " ".join(report.headline(evaluation(0.7, 0.62, 0.78), ["a", "b"], "above 50"))
     assert "0.700 (0.620 to 0.780), above the 0.5 of a guess" in some
-    assert "number of wells with 0.800: the network is within noise of it" in some
+    assert "number of wells does best, with 0.800: the network is within noise of it" in some
     assert "46.0 % (40.0 % to 52.0 %)" in some
     assert "45.0 %" in some
+
+
+def test_one_side_of_the_edge_alone_is_said_and_not_charted():
+    one_sided = evaluation(0.5, 0.5, 0.5) | {"auc_high": None, "auc_high_low": None, "auc_high_high": None}
+    assert "All tiles are on one side" in " ".join(report.headline(one_sided, ["a", "b"], "above 50"))
+    charts = report.skill_charts(one_sided, pd.DataFrame(), pd.DataFrame(), "above 50")
+    assert not any(charts.values())
+
+
+def test_numbers_that_do_not_exist_are_dashes_and_nothing_is_certain():
+    assert (report.number(float("nan")), report.percent(None), report.signed(float("inf"))) == ("–", "–", "–")
+    assert report.within({"a": 0.5, "a_low": 0.5, "a_high": 0.5}, "a") == "0.500"
+    assert report.within({"a": 0.5, "a_low": None, "a_high": None}, "a") == "0.500"
+    assert (report.chance(0.9999), report.chance(0.0), report.chance(0.42)) == (">0.99", "<0.01", "0.42")
 
 
 def test_json_of_a_script_cannot_end_it():
@@ -77,12 +91,12 @@ def test_map_data_are_whole_numbers_and_few_wells():
          "residual": [61.26], "p0": [0.75], "p1": [0.25]}
     )  # fmt: skip
     wells = pd.DataFrame({"x": np.arange(9000) / 10, "y": 1.0, "label": 1})
-    found = json.loads(report.map_data(table, wells, 40.0, ["<=50", ">50"], None))
+    found = json.loads(report.map_data(table, wells, 40.0, ["<=50", ">50"], None, "largest residual"))
     assert found["tiles"] == [
         {"x": 0, "y": 40, "id": 7, "label": 1, "called": 0, "fold": 2, "wells": 3, "residual": 61.26, "p": [0.75, 0.25]}
     ]
     assert len(found["wells"]) == report.MOST_WELLS
-    assert not json.loads(report.map_data(table, wells[:0], 40.0, ["<=50", ">50"], None))["wells"]
+    assert not json.loads(report.map_data(table, wells[:0], 40.0, ["<=50", ">50"], None, "largest residual"))["wells"]
 
 
 class Reader(HTMLParser):
@@ -121,6 +135,7 @@ def check_page(text):
     assert all(b <= a + 1 for a, b in zip(reader.headings, reader.headings[1:], strict=False))
     assert "default-src 'none'" in text
     assert len(text) < 15e6
+    assert ">nan<" not in text
 
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rasterio import Env
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -21,15 +22,16 @@ def parse_crs(value: str | int, key: str) -> CRS:
     InputError
     """
     text = str(value).strip()
-    if "://" in text:
-        raise InputError(f"{key}: {value!r} is an address; give an EPSG code, a PROJ string, WKT or a file of WKT")
     try:
         if len(text) < 1000 and Path(text).is_file():
             text = Path(text).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{key}: cannot read {value!r} as a file of WKT: {error}") from None
+    if "://" in text or text.lower().startswith("/vsi"):
+        raise InputError(f"{key}: {value!r} is an address; give an EPSG code, a PROJ string, WKT or a file of WKT")
     try:
-        crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
+        with Env():  # or GDAL prints what is wrong as it stands in the text
+            crs = CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
     except (CRSError, ValueError) as error:
         raise InputError(
             f"{key}: {value!r} is not a coordinate reference system ({error}); "

@@ -1,7 +1,6 @@
 """Known features on the ground, such as faults and structural settings, and how far from them each pixel lies."""
 
 import re
-from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -14,7 +13,7 @@ from shapely import box
 from heatflow.errors import InputError
 from heatflow.geo.attributes import distance_to
 from heatflow.geo.grid import Grid
-from heatflow.geo.opening import UNREADABLE, is_remote, read_vector
+from heatflow.geo.opening import UNREADABLE, vector_file
 
 
 def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeries:
@@ -30,10 +29,9 @@ def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeri
     InputError
         The file cannot be read, or does not say where on Earth it lies.
     """
-    if not is_remote(path, key) and not path.startswith("/vsi") and not Path(path).exists():
-        raise InputError(f"{key}: {path}: no such file")
     try:
-        shapes = read_vector(path, columns=[])
+        with vector_file(path, key) as file:
+            shapes = file.read(columns=[])
     except UNREADABLE as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise InputError(f"{key}: {path}: not a vector file that GDAL can read ({reason})") from None

@@ -7,7 +7,7 @@ value, its mask or alpha band, NaN, infinity, or an explicit override; never fro
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError  # what GDAL raises in transforms, of no public kind
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
@@ -26,13 +26,14 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform, transform_bounds
 from rasterio.windows import Window
 
-from heatflow.errors import InputError
+from heatflow.errors import InputError, reading
 from heatflow.geo.crs import require_metric, utm_zone
 from heatflow.geo.grid import Grid
-from heatflow.geo.opening import DRIVERS, is_remote, offline
+from heatflow.geo.opening import is_remote, opened_raster
 
 MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32
 MAX_EDGE = 1_000_000
+MAX_BLOCK = 1_000_000_000  # bytes of a block of the source, which is decoded as a whole
 MAX_HELD = 250_000_000  # source pixels that have to be held at a time: 1 GB of float32
 STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32
 # GDAL decodes blocks on one core and caches them in a twentieth of the machine's memory unless told otherwise.
@@ -125,21 +126,21 @@ def open_elevation(
     """
     if not is_remote(path, "data.elevation") and not path.startswith("/vsi") and not Path(path).exists():
         raise InputError(f"data.elevation: {path}: no such file")
-    with warnings.catch_warnings():
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with rasterio.Env():  # rasterio.open would take a single driver alone
-                dataset = rasterio.DatasetReader(path, driver=[driver] if driver else DRIVERS)
-        except (RasterioError, OSError, UnicodeDecodeError) as error:
+            dataset = stack.enter_context(opened_raster(path, driver))
+        except (RasterioError, OSError, ValueError) as error:
             raise InputError(
                 f"data.elevation: {path}: not a raster that GDAL can read ({error}). One that points at other files or "
-                "addresses, such as a VRT, is read only if you trust it and name its driver with terrain.driver"
+                "addresses, such as a VRT or a netCDF-4 file, is read only if you trust it and name its driver with "
+                "terrain.driver"
             ) from None
-    with offline(path), dataset:
-        if max(height * width for height, width in dataset.block_shapes or [(0, 0)]) > MAX_HELD:
+        if (block := _block_bytes(dataset)) > MAX_BLOCK:
             raise InputError(
-                f"data.elevation: {path}: has blocks of {dataset.block_shapes[0]} pixels, and at most {MAX_HELD:,} "
-                "can be held in memory; rewrite it with: gdal_translate -co TILED=YES"
+                f"data.elevation: {path}: has blocks of {block:,} bytes, and at most {MAX_BLOCK:,} can be held in "
+                "memory; rewrite it with: gdal_translate -co TILED=YES"
             )
         if dataset.crs is None:
             raise InputError(
@@ -166,6 +167,13 @@ def open_elevation(
         if nodata is not None and dtype.kind in "iu" and not _fits(nodata, dtype):
             raise InputError(f"terrain.nodata: {nodata:g} cannot occur in {path}, whose values are {dtype}")
         yield Elevation(dataset, band, nodata, lowest)
+
+
+def _block_bytes(dataset):
+    """What decoding the largest block takes: all the bands where they lie pixel by pixel."""
+    together = dataset.count if dataset.interleaving is Interleaving.pixel else 1
+    sizes = (np.dtype(d).itemsize * h * w for d, (h, w) in zip(dataset.dtypes, dataset.block_shapes, strict=True))
+    return together * max(sizes, default=0)
 
 
 def _fits(value, dtype):
@@ -408,6 +416,21 @@ def write_cog(
         rasterio.shutil.copy(draft, path, overview_resampling="AVERAGE", num_threads="ALL_CPUS", **COG)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_written(path: str | Path) -> Iterator[rasterio.DatasetReader]:
+    """A raster that an earlier stage wrote, and nothing that only looks like one or lies beside it.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    with reading(path), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        dataset = rasterio.open(path, driver="GTiff")
+    with dataset:
+        yield dataset
 
 
 def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -50,6 +50,16 @@ def class_ranges(edges: list[float]) -> list[str]:
     return [f"<={text[0]}", *(f"{a}-{b}" for a, b in pairwise(text)), f">{text[-1]}"]
 
 
+def explained(target: str | int, edges: list[float], binary_edge: float) -> str:
+    """What `saliency.target` explains, in words.
+
+    >>> explained("predicted", [25, 50], 50), explained(2, [25, 50], 50)
+    ('the class predicted', 'class 2, >50 mW/m2')
+    """
+    named = {"predicted": "the class predicted", "high": f"the log-odds of above {binary_edge:g} mW/m2"}
+    return named[target] if isinstance(target, str) else f"class {target}, {class_ranges(edges)[target]} mW/m2"
+
+
 def label_tiles(
     pixel_row: np.ndarray,
     pixel_column: np.ndarray,

@@ -7,6 +7,7 @@ import pyogrio
 
 from heatflow.errors import reading
 from heatflow.files import replacing
+from heatflow.geo.vetting import kind_of, promised_features
 
 
 def write_features(path: str | Path, table: geopandas.GeoDataFrame, layer: str) -> None:
@@ -33,8 +34,10 @@ def read_table(path: str | Path):
 
 def _read(path, read_geometry):
     with reading(path):
+        if kind_of(Path(path)) != "FlatGeobuf":  # GDAL would read whatever it is
+            raise ValueError("it is no FlatGeobuf")
+        promised = promised_features(Path(path))
         table = pyogrio.read_dataframe(path, read_geometry=read_geometry)
-        promised = pyogrio.read_info(path)["features"]
         if len(table) != promised:
             raise ValueError(f"{len(table)} of {promised} rows")
     return table

@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 from heatflow.errors import InputError
 from heatflow.geo.crs import parse_crs
 from heatflow.geo.grid import Grid
-from heatflow.geo.opening import UNREADABLE, is_remote, list_layers, read_vector
+from heatflow.geo.opening import UNREADABLE, vector_file
 
 LONGITUDE = ("longitude", "lon", "long", "lng", "long_ew", "longitude_deg", "lon_deg", "x_wgs84")
 LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
@@ -43,7 +43,8 @@ _UNREADABLE = (
     pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
     RuntimeError, NotImplementedError, csv.Error,
 )  # fmt: skip
-MAX_LINE, MAX_TEXT, MAX_COLUMNS = 1_000_000, 100_000_000, 2_000  # bytes of a header line, and of a text table
+MAX_LINE, MAX_TEXT = 1_000_000, 100_000_000  # bytes of a header line, and of a text table
+MAX_ROWS, MAX_COLUMNS = 2_000_000, 2_000  # of a text table
 TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is in another unit
 
 
@@ -90,10 +91,7 @@ def read_wells(
     InputError
         Missing or unreadable file, no such column, neither residual nor heat flow, no CRS, numbers in another unit.
     """
-    local = not is_remote(path, "data.wells") and not path.startswith("/vsi")
-    if local and not Path(path).exists():
-        raise InputError(f"data.wells: {path}: no such file")
-    member = _archived(path, layer) if local and zipfile.is_zipfile(path) else None
+    member = _archived(path, layer) if Path(path).is_file() and zipfile.is_zipfile(path) else None
     if (member or path).lower().removesuffix(".gz").endswith(TEXT_TABLES):
         table = _read_text(path, member, columns.x, columns.y, crs)
     elif member:
@@ -319,7 +317,10 @@ def _listing(table, most=30):
 
 def _read_text(path, member, x, y, crs):
     try:
-        lines = _decode(_raw(path, member)).splitlines(keepends=True)
+        raw = _raw(path, member)
+        if max(raw.count(b"\n"), raw.count(b"\r")) > MAX_ROWS:
+            raise InputError(f"data.wells: {path}: a text table of more than {MAX_ROWS:,} rows; cut out the region")
+        lines = io.StringIO(_decode(raw), newline=None).readlines()
         table = _table_of(lines, *_header(lines, x, y))
     except _UNREADABLE as error:
         raise InputError(
@@ -437,12 +438,13 @@ def _points(table, x, y, crs):
 
 def _read_vector(path, layer, crs):
     try:
-        layers = list_layers(path)
-        if layer is None and len(layers) > 1:
-            raise InputError(f"data.wells: {path}: has layers {', '.join(layers)}; choose one with wells.layer")
-        if layer is not None and layer not in layers:
-            raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}")
-        table = read_vector(path, layer=layer or (layers[0] if layers else None))
+        with vector_file(path, "data.wells") as file:
+            layers = file.layers()
+            if layer is None and len(layers) > 1:
+                raise InputError(f"data.wells: {path}: has layers {', '.join(layers)}; choose one with wells.layer")
+            if layer is not None and layer not in layers:
+                raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}")
+            table = file.read(layer=layer or (layers[0] if layers else None))
     except UNREADABLE as error:
         reason = re.sub(r"\s+", " ", str(error))
         raise InputError(f"data.wells: {path}: not a vector file that GDAL can read ({reason})") from None

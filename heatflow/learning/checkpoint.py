@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -11,10 +12,13 @@ from typing import Any
 
 import torch
 
+from heatflow.errors import InputError
 from heatflow.files import replacing
 
 KEPT = 4  # folders of other runs that were killed; the oldest go first
 _DIGEST = 32  # bytes of SHA-256
+_KEY = re.compile("[0-9a-f]{32}")
+_STATE = {"network", "optimizer", "schedule", "history", "best", "random"}  # as heatflow.learning.training gives it
 
 
 class Checkpoints:
@@ -24,16 +28,25 @@ class Checkpoints:
 
     Parameters
     ----------
-    folder : shared by runs with whatever key
+    folder : shared by runs with whatever key; what is in it and not named as a key is let be
     key : as `fingerprint` makes it
+
+    Raises
+    ------
+    InputError
+        The folder is a link: old states are removed, and nothing elsewhere must be.
     """
 
     def __init__(self, folder: Path, key: str):
         self.folder = folder / key
+        for path in (folder, self.folder):
+            if path.is_symlink():
+                raise InputError(
+                    f"{path}: is a link to elsewhere, and states of training are not kept there; remove it"
+                )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.touch()
-        others = sorted((f for f in folder.iterdir() if f != self.folder), key=lambda f: f.stat().st_mtime)
-        for old in others[: -KEPT or None]:
+        for old in sorted(_others(self.folder), key=_age)[: -KEPT or None]:
             shutil.rmtree(old, ignore_errors=True)
 
     def save(self, name: str, state: dict[str, Any]) -> None:
@@ -53,11 +66,28 @@ class Checkpoints:
             return None
         if hashlib.sha256(raw[_DIGEST:]).digest() != raw[:_DIGEST]:
             return None
-        return torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
+        except Exception:  # what the digest cannot tell: whole, but never a state
+            return None
+        return state if isinstance(state, dict) and set(state) == _STATE else None
 
     def clear(self) -> None:
         """Remove all states of this key."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _others(folder):
+    for path in folder.parent.iterdir():
+        if path != folder and _KEY.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            yield path
+
+
+def _age(path):
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another run has just removed it
+        return 0.0
 
 
 def fingerprint(settings: Any, files: Iterable[str | Path]) -> str:

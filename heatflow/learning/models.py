@@ -2,6 +2,8 @@
 
 import copy
 import io
+import pickle
+import zipfile
 from pathlib import Path
 
 import torch
@@ -9,6 +11,9 @@ import torch
 from heatflow.errors import reading
 from heatflow.files import read_json, write_json
 from heatflow.learning.network import NetworkInNetwork
+
+MAX_BYTES, MAX_PICKLE = 1_000_000_000, 10_000_000  # of a file of weights, and of their names in it
+MAX_LAYERS, MAX_WIDTH, MAX_SEEDS = 7, 10_000, 100  # what params allow, and more channels than fit any machine
 
 
 def save_networks(folder: Path, networks: list[list[NetworkInNetwork]]) -> None:
@@ -31,16 +36,34 @@ def save_networks(folder: Path, networks: list[list[NetworkInNetwork]]) -> None:
 
 def load_networks(folder: Path, fold: int) -> list[NetworkInNetwork]:
     """The networks of one fold, on the CPU in float32, in evaluation mode. Loads weights only, never code."""
-    settings = read_json(folder / "network.json")
+    settings = read_json(folder / "network.json", ("folds", "seeds", "classes", "channels"))
     with reading(folder / "network.json"):
         folds, seeds = settings.pop("folds"), settings.pop("seeds")
-        assert fold < folds
+        sizes = [settings["classes"], *settings["channels"]]
+        if not (fold < folds and seeds <= MAX_SEEDS and len(sizes) <= MAX_LAYERS and 0 < min(sizes) <= max(sizes)):
+            raise ValueError("not the sizes of a network")
+        if max(sizes) > MAX_WIDTH:
+            raise ValueError(f"{max(sizes):,} channels or classes, and at most {MAX_WIDTH:,} can be")
         blank = NetworkInNetwork(**settings)
     networks = []
     for number in range(seeds):
         path = folder / f"fold{fold}_{number}.pt"
         with reading(path):
             network = copy.deepcopy(blank)
-            network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            network.load_state_dict(_weights(path))
         networks.append(network.float().eval())
     return networks
+
+
+def _weights(path):
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        pickles = [archive.read(m) for m in members if m.filename.endswith(".pkl") and m.file_size < MAX_PICKLE]
+    if any(m.compress_type != zipfile.ZIP_STORED for m in members) or sum(m.file_size for m in members) > MAX_BYTES:
+        raise ValueError(f"packed, or more than {MAX_BYTES:,} bytes")
+    if len(pickles) != 1 or b"bytearray" in pickles[0]:  # of any length, and no part of a tensor
+        raise ValueError("it holds other things than weights")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # its message says how to load code all the same
+        raise ValueError("it holds other things than weights") from None

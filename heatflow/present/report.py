@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from heatflow.present.charts import interval_chart, line_chart
@@ -42,7 +44,7 @@ def render(content: dict) -> str:
     page = resources.files("heatflow.present") / "page"
     texts = {name: (page / name).read_text(encoding="utf-8") for name in ("report.html", "report.css", "report.js")}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"named": named, "number": number, "percent": percent, "within": within}
+    environment.filters |= {"named": named, "number": number, "percent": percent, "within": within, "chance": chance}
     return environment.from_string(texts["report.html"]).render(
         css=Markup(texts["report.css"]), js=Markup(texts["report.js"]), **content
     )
@@ -55,22 +57,38 @@ def named(key: str) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number as text; a dash where there is none."""
-    if value is None or isinstance(value, (dict, list)):
+    if value is None or isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, (bool, str)):
         return str(value)
-    return f"{value:.{digits}f}" if isinstance(value, float) else f"{value:,}"
+    return f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
 
 
 def percent(value: float | None) -> str:
     """A share as text."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def chance(value: float) -> str:
+    """A probability to two digits; nothing is certain, whatever the rounding says.
+
+    >>> chance(0.999), chance(0.5), chance(0.0001)
+    ('>0.99', '0.50', '<0.01')
+    """
+    return "–" if not math.isfinite(value) else ">0.99" if value > 0.99 else "<0.01" if value < 0.01 else f"{value:.2f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference as text, with its sign."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:+.3f}"
 
 
 def within(scores: dict, key: str, text=number) -> str:
     """A score with its 95 % interval, where it has one."""
-    low, high = scores.get(f"{key}_low"), scores.get(f"{key}_high")
-    return text(scores[key]) + (f" ({text(low)} to {text(high)})" if low is not None and high is not None else "")
+    value, low, high = (scores.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if any(end is None or not math.isfinite(end) for end in (value, low, high)) or low == high == value:
+        return text(value)
+    return f"{text(value)} ({text(low)} to {text(high)})"
 
 
 def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
@@ -88,7 +106,9 @@ def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
         f"given the right one of {len(classes)} classes; the commonest alone gives {percent(guess['accuracy'])}."
     ]
     against = skill["constant"]["verdict"]
-    auc = f"The chance to rank a tile {high} over another is {within(evaluation, 'auc_high')}"
+    if evaluation["auc_high"] is None:
+        return [*sentences, f"All tiles are on one side of the edge: there is no tile {high} to tell from the others."]
+    auc = f"The chance that a tile {high} is ranked above one that is not is {within(evaluation, 'auc_high')}"
     sentences.append(
         f"{auc}, above the 0.5 of a guess."
         if against == "above"
@@ -99,7 +119,7 @@ def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
         word = skill[best]["verdict"]
         difference = within(skill[best], "auc_high", lambda v: f"{v:+.3f}")
         sentences.append(
-            f"The best of what needs no network is the {named(best)} with {number(others[best]['auc_high'])}: "
+            f"Of what needs no network, {named(best)} does best, with {number(others[best]['auc_high'])}: "
             f"the network is {word} it, by {difference}."
         )
         below = [named(name) for name in others if skill[name]["verdict"] != "above" and name != best]
@@ -110,6 +130,8 @@ def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
 
 def skill_charts(evaluation: dict, success: pd.DataFrame, reliability: pd.DataFrame, high: str) -> dict[str, Markup]:
     """Charts of skill: AUC of all predictions, success rate and calibration."""
+    if evaluation["auc_high"] is None:
+        return {"auc": Markup(""), "success": Markup(""), "reliability": Markup("")}
     rows = [("the network", *(evaluation[f"auc_high{end}"] for end in ("", "_low", "_high")))]
     for name, scores in evaluation["baseline"].items():
         rows.append((named(name), *(scores[f"auc_high{end}"] for end in ("", "_low", "_high"))))
@@ -168,6 +190,18 @@ def layer(values: np.ndarray, colours: str, low: float, high: float, alpha: floa
     return _uri(Image.fromarray(rgba), "PNG")
 
 
+def ramp(colours: str) -> str:
+    """A matplotlib colour map as a CSS gradient, from left to right."""
+    stops = ", ".join(to_hex(colormaps[colours](k / 8)) for k in range(9))
+    return f"linear-gradient(to right, {stops})"
+
+
+def ablation_rows(table: pd.DataFrame) -> list[dict]:
+    """Rows of a table that ``benchmarks.ablation`` wrote, None where a run is held against nothing."""
+    with_none = table.astype(object).where(table.notna(), None)
+    return with_none.to_dict("records")
+
+
 def terrain_layer(elevation: np.ndarray, resolution: float) -> str:
     """Hillshade of terrain as a data URI; no data is light grey."""
     shade = hillshade(elevation, resolution)
@@ -211,7 +245,12 @@ def thumbnails(tiles: list[np.ndarray], maps: list[np.ndarray], resolution: floa
 
 
 def map_data(
-    predictions: pd.DataFrame, wells: pd.DataFrame, size: float, classes: list[str], sheets: dict | None
+    predictions: pd.DataFrame,
+    wells: pd.DataFrame,
+    size: float,
+    classes: list[str],
+    sheets: dict | None,
+    statistic: str,
 ) -> Markup:
     """What the interactive map needs, as JSON that cannot end its script element.
 
@@ -221,6 +260,7 @@ def map_data(
         ``residual``, ``p0`` ...
     wells : ``x``, ``y`` (km), ``label``
     size : edge of a tile, km
+    statistic : what the residual of a tile is
     """
     columns = ["tile", "label", "predicted", "fold", "n_wells"]
     numbers = predictions[columns].astype(int).to_numpy().tolist()
@@ -243,7 +283,8 @@ def map_data(
     some = np.unique(np.linspace(0, max(len(wells) - 1, 0), min(len(wells), MOST_WELLS)).astype(int))
     shown = wells[["x", "y", "label"]].to_numpy(dtype=float)[some].round(2).tolist()
     content = {
-        "tiles": tiles, "size": size, "classes": classes, "colours": CLASS_COLOURS[: len(classes)],
+        "tiles": tiles, "size": size, "classes": classes, "statistic": statistic,
+        "colours": CLASS_COLOURS[: len(classes)],
         "wells": [[x, y, int(label)] for x, y, label in shown],
         "sheet": None if sheets is None else {k: sheets[k] for k in ("columns", "edge")},
     }  # fmt: skip

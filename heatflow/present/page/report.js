@@ -24,16 +24,22 @@
       "vector-effect": "non-scaling-stroke" }, tiles);
   }
   for (const [x, y, label] of data.wells) {
-    make("circle", { cx: x, cy: y, r: wide / 420, fill: data.colours[label], stroke: "#fff", "stroke-width": 0.5,
+    make("circle", { cx: x, cy: y, fill: data.colours[label], stroke: "#fff", "stroke-width": 0.5,
       "vector-effect": "non-scaling-stroke" }, wells);
   }
 
-  const bar = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((km) => km <= wide / 6).pop() || wide / 6;
   const foot = make("g", { "aria-hidden": "true", "pointer-events": "none" }, svg);
-  make("rect", { x: wide * 0.02, y: high * 0.975, width: bar, height: high * 0.008, fill: "#000", stroke: "#fff",
-    "stroke-width": 1, "vector-effect": "non-scaling-stroke" }, foot);
-  make("text", { x: wide * 0.02 + bar / 2, y: high * 0.968, "text-anchor": "middle", "font-size": wide / 45, fill: "#000",
-    stroke: "#fff", "stroke-width": wide / 220, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
+  const scale = () => { // what keeps its place and size on the screen whatever the zoom
+    const { x, y, w, h } = view;
+    const bar = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((km) => km <= w / 6).pop() || w / 6;
+    foot.replaceChildren();
+    make("rect", { x: x + w * 0.02, y: y + h * 0.975, width: bar, height: h * 0.008, fill: "#000", stroke: "#fff",
+      "stroke-width": 1, "vector-effect": "non-scaling-stroke" }, foot);
+    make("text", { x: x + w * 0.02 + bar / 2, y: y + h * 0.968, "text-anchor": "middle", "font-size": w / 45, fill: "#000",
+      stroke: "#fff", "stroke-width": w / 220, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
+    for (const dot of wells.children) dot.setAttribute("r", w / 420);
+    svg.classList.toggle("near", w < wide);
+  };
   const legend = document.getElementById("legend");
   const ways = {
     none: { fill: () => "transparent", entries: [] },
@@ -48,18 +54,24 @@
       tile.node.setAttribute("fill", way.fill(tile));
       tile.node.setAttribute("fill-opacity", name === "none" ? 0 : 0.6);
     }
-    legend.replaceChildren(...way.entries.map(([shade, text]) => {
+    const layer = document.getElementById("overlay").selectedOptions[0];
+    const ramp = layer.dataset.ramp ? [[layer.dataset.ramp, layer.dataset.ends, "ramp"]] : [];
+    legend.replaceChildren(...[...way.entries, ...ramp].map(([shade, text, kind]) => {
       const entry = document.createElement("span");
+      entry.className = kind || "";
       entry.style.setProperty("--swatch", shade);
       entry.textContent = text;
       return entry;
     }));
   };
-  document.getElementById("colour").addEventListener("change", (event) => colour(event.target.value));
+  const colours = document.getElementById("colour");
+  colours.addEventListener("change", (event) => colour(event.target.value));
   document.getElementById("overlay").addEventListener("change", (event) => {
     for (const image of svg.querySelectorAll("image[data-layer]")) {
       image.setAttribute("visibility", image.dataset.layer === event.target.value ? "visible" : "hidden");
     }
+    colours.value = event.target.value ? "none" : "label"; // tiles would hide what is under them
+    colour(colours.value);
   });
   document.getElementById("wells").addEventListener("change", (event) => {
     wells.setAttribute("visibility", event.target.checked ? "visible" : "hidden");
@@ -71,6 +83,7 @@
     view.x = Math.min(wide - view.w, Math.max(0, view.x));
     view.y = Math.min(high - view.h, Math.max(0, view.y));
     svg.setAttribute("viewBox", `${view.x} ${view.y} ${view.w} ${view.h}`);
+    scale();
   };
   const at = (event) => {
     const box = svg.getBoundingClientRect();
@@ -110,14 +123,20 @@
       box.setAttribute("y", tile.y);
       box.setAttribute("visibility", "visible");
     }
+    const [cx, cy] = [tile.x + data.size / 2, tile.y + data.size / 2];
+    if (cx < view.x || cx > view.x + view.w || cy < view.y || cy > view.y + view.h) { // follow it
+      view.x = cx - view.w / 2;
+      view.y = cy - view.h / 2;
+      show();
+    }
     const title = document.createElement("h3");
     title.textContent = `Tile ${tile.id}`;
     const list = document.createElement("dl");
     line(list, "class", `${data.classes[tile.label]} mW/m²`);
     line(list, "predicted", `${data.classes[tile.called]} mW/m²`);
-    line(list, "largest residual", `${tile.residual} mW/m²`);
+    line(list, data.statistic, `${Math.round(tile.residual)} mW/m²`);
     line(list, "wells", tile.wells);
-    tile.p.forEach((p, k) => line(list, `p(${data.classes[k]})`, p.toFixed(2)));
+    tile.p.forEach((p, k) => line(list, `p(${data.classes[k]})`, p > 0.99 ? ">0.99" : p < 0.01 ? "<0.01" : p.toFixed(2)));
     line(list, "tested by fold", tile.fold);
     const parts = [title, list];
     if (data.sheet) {
@@ -200,6 +219,7 @@
   document.getElementById("further").addEventListener("click", () => zoom(1.5));
   document.getElementById("whole").addEventListener("click", () => zoom(99));
   colour("label");
+  show();
   if (data.tiles.length) {
     choose(data.tiles.reduce((best, tile, k) => (tile.p.at(-1) > data.tiles[best].p.at(-1) ? k : best), 0));
   }
