@@ -6,6 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+OUT_OF_MEMORY = (
+    "out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable",
+    "could not create a primitive", "failed to map segment", "bad_alloc",
+)  # fmt: skip
+
+
 class InputError(Exception):
     """Input that cannot be used. The message says what is wrong, where, and what to do; a stage exits with code 2."""
 
@@ -46,9 +52,11 @@ def fault_of_machine(error: BaseException) -> str | None:
     """What to tell the person where the machine failed rather than the input or the code; None where it did not."""
     text = " ".join(str(error).split())
     kind = f"{type(error).__module__}.{type(error).__name__}"
-    signs = ("out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable")
-    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in signs):
-        return f"not enough memory ({text or kind}); end what else is running, or use a machine with more"
+    chain: BaseException | None = error
+    while chain is not None:  # what a library makes of it may name another trouble
+        if isinstance(chain, MemoryError) or any(sign in str(chain).lower() for sign in OUT_OF_MEMORY):
+            return f"not enough memory ({text or kind}); end what else is running, or use a machine with more"
+        chain = chain.__cause__ or chain.__context__
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         what = (error.strerror or text).lower()

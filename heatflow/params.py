@@ -249,7 +249,10 @@ class Saliency(Section):
         ge=999, le=100_000, description="placements of all maps, moved and turned, that associations are held against"
     )
     smooth_shifts: int = Field(
-        ge=1, le=12, description="average maps over this many shifts along each axis, each also flipped; 1: plain maps"
+        ge=1,
+        le=12,
+        description="average maps over this many shifts along each axis, each also turned by half; best a multiple of "
+        "3; 1: plain maps",
     )
     batch_size: Count = Field(description="tiles at a time")
 

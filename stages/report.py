@@ -23,7 +23,6 @@ from stages._stage import (
     EVALUATION,
     MAP,
     METRICS,
-    MODELS,
     PREDICTIONS,
     SALIENCY,
     TERRAIN,
@@ -68,7 +67,7 @@ NUMBERS = {
 }
 PICTURES = ("folds.png", "curves.png", "map.png")
 INPUTS = (
-    TERRAIN, WELLS, TILES, TILE_TABLE, MODELS, PREDICTIONS, SALIENCY, MAP, EVALUATION,
+    TERRAIN, WELLS, TILES, TILE_TABLE, PREDICTIONS, SALIENCY, MAP, EVALUATION,
     *(METRICS / f"{name}.json" for name in NUMBERS), *(METRICS / f"{name}.csv" for name in TABLES),
     *(METRICS / name for name in PICTURES), METRICS / "saliency",
 )  # fmt: skip
@@ -283,7 +282,7 @@ def _files(paths):
         path = Path(getattr(paths, key))
         if path.is_file():
             yield path.name, path
-    for path in (TERRAIN, WELLS, *sorted(MODELS.glob("*.pt")), PREDICTIONS, MAP / "probability.tif", EVALUATION):
+    for path in (TERRAIN, WELLS, PREDICTIONS, MAP / "probability.tif", EVALUATION):
         yield str(path), path
 
 
@@ -305,8 +304,8 @@ def _params(p, at_demo):
     data = {key: _name(value) for key, value in vars(p.data).items()}
     if not at_demo:
         data = {k: v for k, v in data.items() if not v.startswith(f"{DEMO}/") and v != DEMO_ABLATION}
-    sections = [name for name in SECTIONS if at_demo or name != "demo"]
-    return {"data": data} | {name: getattr(p, name).model_dump(mode="json") for name in sections}
+    sections = {name: getattr(p, name).model_dump(mode="json") for name in SECTIONS}
+    return {"data": data} | {name: values for name, values in sections.items() if at_demo or name != "demo"}
 
 
 if __name__ == "__main__":

@@ -25,8 +25,15 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
 from heatflow.learning.models import load_networks
-from heatflow.present.attribution import association_figure, saliency_figure, structure_figure, trust_figure
+from heatflow.present.attribution import (
+    SALIENCY_COLOURS,
+    association_figure,
+    saliency_figure,
+    structure_figure,
+    trust_figure,
+)
 from heatflow.present.figures import save
+from heatflow.present.style import write_style
 from stages._stage import (
     DEMO,
     EVALUATION,
@@ -54,6 +61,7 @@ PARAMS = (
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, PREDICTIONS, EVALUATION)
 FIGURES = METRICS / "saliency"
 LOOKED = 300  # tiles, at most, whose surroundings are held against the maps
+GAPS = 0.05  # share of a tile without data above which its map is held against no attribute
 COARSE = 4  # pixels along each edge of the squares whose means are held against attributes
 STRIP = 512  # rows of the map at a time
 DISTANCES = np.arange(0, 21_000, 1_000)  # m
@@ -85,6 +93,7 @@ def main():
     asked = next((found for name, found in known.items() if name != "range_front"), None)
     ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in around.items()})
     groups = _groups(predictions.iloc[looked], class_ranges(p.tile.edges))
+    whole = missing[looked].mean(axis=(1, 2)) <= GAPS
 
     def terrain_of(index):
         here = np.searchsorted(looked, index)
@@ -97,11 +106,11 @@ def main():
     if asked:
         called_high = predicted[asked.index] >= first_high
         controls = {name: asked.score(control, called_high) for name, control in asked.controls().items()}
-        profiles["slope"] = structure.by_distance(asked.around["slope"], asked.distance, DISTANCES)
+        profiles = {name: asked.around[name] for name in ("slope", "edge")}
 
     def associated(name, size):
         ranked = standard_ranks(block_mean(size, COARSE))
-        table, each = associate(ranked, ranks, groups, block[looked], p.saliency.draws, seed)
+        table, each = associate(ranked, ranks, groups, block[looked], p.saliency.draws, seed, whole)
         pooled.append(table.assign(method=name))
         single.append(each.assign(method=name, tile=predictions["tile"].to_numpy()[looked][each["index"]]))
 
@@ -121,12 +130,14 @@ def main():
             if shifts > 1:
                 few = spread(every, PLAIN)
                 plain = unseen.maps(method, few, None if target is None else target[few])
-                found["lattice_share_of_plain_maps"] = lattice_share(plain[plain.any(axis=(1, 2))])
-            tested, curves[method] = trial.of(method, maps)
+                for when, shown in (("before", plain), ("after", maps[few])):
+                    found[f"lattice_share_{when}"] = lattice_share(shown[shown.any(axis=(1, 2))])
+            same = p.saliency.target == "predicted"  # which the tests are of, whatever is drawn
+            tested, curves[method] = trial.of(method, maps if same else unseen.maps(method, every, predicted, shifts))
             maps[missing] = np.nan
             if asked:
                 evidence = unseen.maps(method, asked.index, None, shifts)
-                profiles[method] = structure.by_distance(np.abs(evidence), asked.distance, DISTANCES)
+                profiles[method] = np.abs(evidence)
                 tested[asked.name] = asked.score(strength(method, evidence), called_high)
             methods[method] = found | tested
             bands = [
@@ -144,13 +155,23 @@ def main():
             job.result()
         pooled_table = pd.concat(pooled, ignore_index=True)
         save(trust_figure(methods, curves, BLIND, REMEMBERED), figures / "trust.png")
-        save(association_figure(pooled_table[pooled_table["group"] == "all"]), figures / "association.png")
+        failed = [method for method, found in methods.items() if not found["passed"]]
+        save(association_figure(pooled_table[pooled_table["group"] == "all"], failed), figures / "association.png")
         effects = {name: found.effect(unseen) for name, found in known.items()}
         skill = read_json(EVALUATION, ("auc_high_low",))
-        answer = _answer(skill, asked, effects, methods)
+        answer = _answer(skill, asked, effects, methods, controls)
         if asked:
+            of_class = _groups(predictions.iloc[asked.index], class_ranges(p.tile.edges))
+            distances = structure.distance_table(profiles, asked.distance, DISTANCES, of_class)
+            write_csv(folder / "distance.csv", distances)
+            profiles = {
+                name: part["strength"].to_numpy()
+                for name, part in distances[distances["group"] == "all"].groupby("map", sort=False)
+            }
+        if effects:
+            name = asked.name if asked else None
             save(
-                structure_figure(asked.name, methods, controls, profiles, DISTANCES, effects, answer),
+                structure_figure(name, methods, controls, profiles, DISTANCES, effects, answer),
                 figures / "structure.png",
             )
         columns = ["tile", "method", "attribute", "correlation", "p"]
@@ -218,6 +239,8 @@ def _write(path, bands, units, predictions, tiles):
         for top in range(0, height, STRIP)
     )
     write_cog(path, tiles.grid, strips, bands=tuple(name for name, _ in bands), units=units)
+    limit = float(np.nanquantile(bands[1][1][:: max(1, len(bands[1][1]) // PLAIN)], 0.98)) or 1.0
+    write_style(path.with_suffix(".qml"), 1, -limit, limit, SALIENCY_COLOURS)
 
 
 def _tell(methods, effects, answer):
@@ -231,13 +254,14 @@ def _tell(methods, effects, answer):
     lost = [
         f"{name.replace('_', ' ')} {effect['lost']:+.3f} ({effect['lost_elsewhere']:+.3f})"
         for name, effect in effects.items()
+        if np.isfinite(effect["lost"])
     ]
     if lost:
         say(f"log-odds lost without (and without terrain as steep elsewhere): {', '.join(lost)}")
     say(f"{answer['answer']} -> {METRICS / 'saliency.json'}")
 
 
-def _answer(skill, asked, effects, methods):
+def _answer(skill, asked, effects, methods, controls):
     """The verdict, by the map that passed its tests and whose deletion lowers the probability most."""
     passed = {name: found for name, found in methods.items() if found["passed"]}
     best = min(passed, key=lambda name: passed[name]["deletion"], default=None)
@@ -248,6 +272,7 @@ def _answer(skill, asked, effects, methods):
         TITLES[best] if best else None,
         methods[best][asked.name] if asked and best else {},
         effects.get("range_front"),
+        controls,
     )
     return {"answer": answer["answer"], "method": best, "reasons": answer["reasons"]}
 

@@ -170,5 +170,10 @@ def test_averaging_over_shifts_puts_maps_back_and_takes_the_lattice_away():
     before, some, all_of_them = (lattice_share(over_shifts(latticed, tiles, n)) for n in (1, 4, 12))
     assert before > 0.8
     assert all_of_them < 0.1 < some < before
+    comb[::3, ::3] = 1  # of the first layer alone
+    assert lattice_share(over_shifts(latticed, tiles, 1)) > 0.8
+    assert lattice_share(over_shifts(latticed, tiles, 3)) < 0.2
+    for n in (2, 4, 5):  # uneven, but not all on the same of the three
+        assert lattice_share(over_shifts(latticed, tiles, n)) < 0.7, n
     white = np.random.default_rng(0).normal(size=(40, 192, 192))
     assert lattice_share(white) == pytest.approx((12 / 192) ** 2, rel=0.1)

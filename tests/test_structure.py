@@ -1,14 +1,19 @@
 """The known answer: maps that point at features, networks that need them, and verdicts by the stated rules."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from heatflow.analysis.structure import (
+    TERRAIN,
+    Known,
     Places,
     bins_of,
     by_distance,
+    distance_table,
     find_places,
     known_answer,
     pointing_game,
@@ -104,7 +109,7 @@ def test_worth_of_everything_is_the_whole_evidence():
 
 
 def effect(low, high):
-    return {"effect": (low + high) / 2, "effect_low": low, "effect_high": high}
+    return {"effect": (low + high) / 2, "effect_low": low, "effect_high": high, "tiles": 40, "tiles_with_features": 60}
 
 
 def matched(low):
@@ -120,13 +125,57 @@ def matched(low):
         (0.49, "structures", effect(0.1, 0.3), "Grad-CAM", 0.55, "cannot be told"),
         (0.6, "faults", effect(-0.05, 0.05), "Grad-CAM", 0.55, "does not use structure"),
         (0.6, "faults", effect(-0.05, 0.3), "Grad-CAM", 0.55, "cannot be told"),
+        (0.6, "faults", effect(-0.5, -0.15), "Grad-CAM", 0.55, "cannot be told"),  # worth less than other terrain
         (0.6, "faults", effect(np.nan, np.nan), "Grad-CAM", 0.55, "cannot be told"),
         (0.6, None, {}, "Grad-CAM", 0.55, "cannot be told"),
     ],
 )
 def test_verdict_by_the_stated_rules(skill_low, features, found, method, low, answer):
-    fronts = effect(0.1, 0.3) | {"steepness": 5.0, "steepness_elsewhere": 4.0}
-    given = verdict(skill_low, features, found, method, matched(low), fronts)
+    controls = {"slope": {"auc_as_steep": 0.5}, "relief": {"auc_as_steep": 0.58}}
+    given = verdict(skill_low, features, found, method, matched(low), effect(0.1, 0.3), controls)
     assert given["answer"] == answer
     assert any("range front" in reason for reason in given["reasons"]) == (features is None)
     assert all(reason.endswith(".") and "nan" not in reason for reason in given["reasons"])
+
+
+def test_effect_counts_only_tiles_with_terrain_as_steep_elsewhere():
+    """A network that counts rough pixels, whatever they are: features are worth what terrain as steep is."""
+    n = 60
+    near = np.stack([disc(20, 20)] * n)
+    steep = np.where(near, 30.0, 1.0)
+    steep[:40, disc(60, 56)] = 30.0  # the other twenty have nothing as steep
+    around = dict.fromkeys(TERRAIN, steep) | {"steepness": steep, "background": np.zeros(near.shape)}
+    distance = np.where(near, 0.0, 9_000.0)
+    known = Known.find("x", 1_000.0, around | {"x": distance}, np.arange(n), np.arange(n) // 3, 1.0, 0)
+
+    class Rough:
+        data = SimpleNamespace(elevation=lambda index: steep[index].astype(np.float32))
+
+        @staticmethod
+        def evidence(index, terrain):
+            return (terrain > 15).sum(axis=(1, 2)) / 100
+
+    found = known.effect(Rough)
+    assert (found["tiles"], found["tiles_with_features"]) == (40, n)
+    assert found["lost"] > 1
+    assert abs(found["effect"]) < 0.1 * found["lost"]
+    assert abs(found["steepness"] - found["steepness_elsewhere"]) < 1
+    steep[:] = np.where(near, 30.0, 1.0)
+    few = Known.find("x", 1_000.0, around | {"x": distance}, np.arange(n), np.arange(n) // 3, 1.0, 0)
+    assert np.isnan(few.effect(Rough)["effect"])
+
+
+def test_scores_are_means_less_slopes_and_those_of_tiles_called_high():
+    near = np.stack([disc(20, 20)] * 40)
+    slope = RNG.random(near.shape).astype(np.float32)
+    around = dict.fromkeys(TERRAIN, slope) | {"steepness": slope, "background": slope}
+    known = Known.find("x", 1_000.0, around | {"x": np.where(near, 0.0, 9e3)}, np.arange(40), np.arange(40), 2.0, 0)
+    called = np.arange(40) < 10
+    maps = np.where(called[:, None, None], near * 1.0, RNG.random(near.shape))
+    found = known.score(maps, called)
+    assert found["auc_called_high"] == 1
+    assert found["auc"] == pytest.approx(0.25 + 0.75 * 0.5, abs=0.03)
+    assert found["auc_against_slope"] == pytest.approx(found["auc"] - 0.5, abs=0.03)
+    table = distance_table({"m": maps}, known.distance, np.array([0, 1e3, 1e4]), {"all": called | True, "high": called})
+    assert table["tiles"].tolist() == [40, 40, 10, 10]
+    assert table["strength"][2] > 20 * table["strength"][3]

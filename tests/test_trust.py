@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from heatflow.analysis import trust
 from heatflow.analysis.saliency import attribute
-from heatflow.analysis.trial import faults
+from heatflow.analysis.trial import Curves, faults, removal_scores, strength
 from heatflow.analysis.trust import (
     STEPS,
     area,
@@ -136,3 +137,38 @@ def test_a_map_fails_by_the_stated_rules(change, says):
     assert not good()
     (complaint,) = good(**change)
     assert says in complaint
+
+
+def test_statistics_of_layers_that_keep_their_parameters_stay(network, tiles):
+    with torch.no_grad():
+        for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+            norm.running_mean.fill_(0.3)
+    kept = [
+        sum(bool((m.running_mean == 0.3).all()) for m in other.modules() if isinstance(m, nn.BatchNorm2d))
+        for _, other in randomised(network, tiles)
+    ]
+    every = sum(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+    assert kept[0] == every
+    assert kept[-1] == 0
+    assert kept == sorted(kept, reverse=True)
+
+
+def test_the_labels_that_reach_the_network_are_shuffled(network, tiles, monkeypatch):
+    reached = []
+    monkeypatch.setattr(trust, "train_network", lambda other, source, *_: reached.append(source.labels.clone()))
+    labels = torch.arange(6) % 3
+    torch.manual_seed(3)
+    of_shuffled_labels(network, Part(tiles, labels), 4, Engine.choose("cpu", "float32", compile=False))
+    assert sorted(reached[0].tolist()) == sorted(labels.tolist())
+    assert not torch.equal(reached[0], labels)
+
+
+def test_deletion_is_better_where_it_is_lower_and_strength_has_no_sign():
+    steps = np.linspace(1, 0, len(STEPS))
+    good, bad = np.tile(steps**4, (30, 1)), np.tile(steps, (30, 1))
+    found = removal_scores(Curves(good, good), {"random": Curves(bad, bad)}, np.arange(30), 0)
+    assert found["deletion_against_random_high"] < 0
+    assert found["deletion"] < area(bad).mean()
+    maps = np.array([-2.0, 1.0])
+    assert strength("gradient", maps).tolist() == [2, 1]
+    assert strength("grad_cam", maps).tolist() == [-2, 1]

@@ -109,6 +109,7 @@ def associate(
     block: np.ndarray,
     draws: int,
     seed: int,
+    whole: np.ndarray | bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test the association of maps with each attribute, tile by tile and pooled.
 
@@ -119,6 +120,8 @@ def associate(
     groups : for each group of tiles a bool array, shape (n,)
     block : int array, shape (n,), the block of each tile, drawn as a whole for the intervals
     draws : number of random placements of all maps for the pooled p-value
+    whole : bool array, shape (n,): the tiles with hardly a gap. Others are left out: a map that is moved would lie
+        partly on gaps, and chance would seem to do less than it does
 
     Returns
     -------
@@ -132,7 +135,7 @@ def associate(
     n = len(strength)
     rng = np.random.default_rng(seed)
     at = rng.integers(0, TURNS * strength[0].size, (draws, n))
-    weight = draw_weights(block, seed)
+    weights: dict[bytes, np.ndarray] = {}  # of the tiles of a group
     pooled, single = [], []
     for name, attribute in attributes.items():
         seen, p, null = np.empty(n), np.empty(n), np.empty((draws, n), dtype=np.float32)
@@ -143,7 +146,7 @@ def associate(
             centre = every.mean(axis=1, keepdims=True)
             p[part] = (np.abs(every - centre) >= np.abs(every[:, :1] - centre) - 1e-7).mean(axis=1)
             null[:, part] = np.take_along_axis(every, at[:, part].T, axis=1).T
-        usable = strength.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
+        usable = whole & strength.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
         index = np.flatnonzero(usable)
         single.append(pd.DataFrame({"index": index, "attribute": name, "correlation": seen[index], "p": p[index]}))
         for group, members in groups.items():
@@ -152,8 +155,11 @@ def associate(
                 continue
             value, chance = seen[here].mean(), null[:, here].mean(axis=1)
             further = np.abs(chance - chance.mean()) >= abs(value - chance.mean())
+            if here.tobytes() not in weights:
+                weights[here.tobytes()] = draw_weights(block[here], seed)
+            weight = weights[here.tobytes()]
             with np.errstate(invalid="ignore"):
-                drawn = weight[:, here] @ seen[here] / weight[:, here].sum(axis=1)
+                drawn = weight @ seen[here] / weight.sum(axis=1)
             low, high = interval(drawn)
             pooled.append(
                 {

@@ -34,6 +34,7 @@ PER_ELEVATION = ("gradient", "guided_backprop", "smooth_gradient")  # change of 
 STEPS = 12  # of the path that integrated gradients follow, Gauss-Legendre
 NOISY = 8  # copies of a tile that SmoothGrad averages over
 NOISE = 0.1  # their noise, as a share of the range of the tile
+STEM = 3  # pixels: stride of the first layer
 LATTICE = 12  # pixels: stride 3 and two max-pools of stride 2
 
 
@@ -192,6 +193,7 @@ def over_shifts(
     Every map is put back where it belongs before the mean is taken.
 
     Strided layers see every third pixel first, every twelfth after pooling, and their saliency shows that lattice.
+    Steps are spread over the twelve, and moved by a pixel where they would all fall on one of the three.
 
     Parameters
     ----------
@@ -204,7 +206,8 @@ def over_shifts(
     """
     if shifts == 1:
         return explain(tiles)
-    steps = np.unique(np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)).tolist()
+    even = np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)
+    steps = np.unique(even + (np.arange(shifts) - even + 1) % STEM - 1).tolist()
     reach, size = max(map(abs, steps)), tiles.shape[-1]
     padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
     total = np.zeros((len(tiles), size, size))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from scipy import fft
 from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
@@ -30,7 +31,9 @@ TURNS = 4  # quarter turns of what is smoothed away elsewhere, one place for eac
 OVERLAP = 0.3  # share of such a place that may lie on the features
 MOST_TILES = 150  # with features that are looked at, evenly spread
 LEAST_TILES = 20  # with features, below which nothing is said of them
-NO_EFFECT = 0.1  # log-odds: an effect that is surely smaller is none
+MATCHED = 1.0  # degrees by which terrain elsewhere may be steeper, or less steep, than the features
+NO_EFFECT = 0.1  # log-odds: an effect that is surely smaller, either way, is none
+TERRAIN = ("slope", "edge", "relief", "profile_curvature", "plan_curvature")  # controls, which need no network
 
 
 def ranking(maps: np.ndarray, near: np.ndarray, surroundings: np.ndarray | None = None) -> np.ndarray:
@@ -135,6 +138,24 @@ def by_distance(strength: np.ndarray, distance: np.ndarray, edges: np.ndarray) -
     return np.where(counted > 0, np.nansum(profiles, axis=0) / np.maximum(counted, 1), np.nan)
 
 
+def distance_table(
+    maps: dict[str, np.ndarray], distance: np.ndarray, edges: np.ndarray, groups: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """`by_distance` of each map in each group of tiles: ``map``, ``group``, ``tiles``, ``near``, ``far`` (m),
+    ``strength``."""
+    rows = []
+    for name, values in maps.items():
+        for group, here in groups.items():
+            profile = by_distance(values[here], distance[here], edges)
+            rows.append(
+                pd.DataFrame(
+                    {"map": name, "group": group, "tiles": int(here.sum()), "near": edges[:-1], "far": edges[1:],
+                     "strength": profile}
+                )
+            )  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
 @dataclass(frozen=True)
 class Places:
     """Terrain to take away from each tile, shares from 0 to 1.
@@ -172,7 +193,9 @@ def find_places(near: np.ndarray, steepness: np.ndarray, softness: float) -> Pla
         worse = wrong + 1e3 * np.maximum(overlap - np.maximum(OVERLAP, overlap.min(axis=(1, 2), keepdims=True)), 0)
         for turn in range(TURNS):
             down, right = np.unravel_index(worse[turn].argmin(), worse[turn].shape)
-            elsewhere[turn, k] = np.roll(np.rot90(figure, turn), (down * EVERY, right * EVERY), (0, 1))
+            # softened where it comes to lie: an edge that the tile's border cut off would be a cliff inside of it
+            moved = np.roll(np.rot90(near[k], turn), (down * EVERY, right * EVERY), (0, 1))
+            elsewhere[turn, k] = gaussian_filter(moved.astype(np.float32), softness)
     return Places(features, elsewhere)
 
 
@@ -248,7 +271,7 @@ class Known:
         if has.sum() < LEAST_TILES:
             return None
         some = spread(np.flatnonzero(has), MOST_TILES)
-        chosen = {key: around[key][some] for key in ("slope", "edge", "steepness", "background")}
+        chosen = {key: around[key][some] for key in ("background", "steepness", *TERRAIN)}
         bins = bins_of(chosen["steepness"])
         return cls(name, index[some], near[some], around[name][some], chosen, bins, block[some], softness, seed)
 
@@ -272,12 +295,16 @@ class Known:
         return known_answer(self.around["slope"], self.near, self.bins, self.softness)
 
     def controls(self) -> dict[str, np.ndarray]:
-        """Maps that know nothing of heat: random numbers, slope, and an edge detector."""
+        """Maps that know nothing of heat: random numbers, an edge detector, and attributes of the terrain."""
         noise = np.random.default_rng(self.seed).random(self.near.shape, dtype=np.float32)
-        return {"random": noise, "slope": self.around["slope"], "edge": self.around["edge"]}
+        return {"random": noise} | {name: self.around[name] for name in TERRAIN}
 
     def effect(self, unseen: Unseen) -> dict[str, float]:
-        """What the features are `worth` to the networks, what terrain as steep is, and the difference (``effect``)."""
+        """What the features are `worth` to the networks, what terrain as steep is, and the difference (``effect``).
+
+        Only tiles in which terrain as steep was found elsewhere, to within MATCHED, are counted (``tiles``, of
+        ``tiles_with_features``); with fewer than LEAST_TILES of them there is no effect to tell of.
+        """
         elevation, background = unseen.data.elevation(self.index), self.around["background"]
         elevation = np.where(np.isfinite(elevation), elevation, background)
         places = find_places(self.near, self.around["steepness"], EDGE)
@@ -286,10 +313,14 @@ class Known:
         steepness = [
             (mask * steep).sum(axis=(-2, -1)) / mask.sum(axis=(-2, -1)) for mask in (places.features, places.elsewhere)
         ]
+        matched = np.abs(steepness[0] - steepness[1].mean(axis=0)) <= MATCHED
+        counted = matched & (matched.sum() >= LEAST_TILES)
+        lost, elsewhere = np.where(counted, lost, np.nan), np.where(counted, elsewhere, np.nan)
         return {
-            "tiles": len(self.index),
-            "steepness": float(steepness[0].mean()),
-            "steepness_elsewhere": float(steepness[1].mean()),
+            "tiles": int(matched.sum()),
+            "tiles_with_features": len(self.index),
+            "steepness": float(steepness[0][matched].mean()) if matched.any() else float("nan"),
+            "steepness_elsewhere": float(steepness[1][:, matched].mean()) if matched.any() else float("nan"),
             **mean_with_interval(lost, self.block, self.seed, "lost"),
             **mean_with_interval(elsewhere, self.block, self.seed, "lost_elsewhere"),
             **mean_with_interval(lost - elsewhere, self.block, self.seed, "effect"),
@@ -303,6 +334,7 @@ def verdict(
     method: str | None,
     matched: dict[str, float],
     fronts: dict[str, float] | None = None,
+    controls: dict[str, dict[str, float]] | None = None,
 ) -> dict:
     """The answer in words, by rules that docs/saliency.md states.
 
@@ -314,6 +346,7 @@ def verdict(
     method : title of the map that passed its tests and names best what matters; None: no map passed
     matched : ``auc_as_steep`` of that map, with ``_low`` and ``_high``
     fronts : the effect of range fronts, told where nothing was given; it decides nothing
+    controls : scores of what needs no network, the best of which is told beside the map's
 
     Returns
     -------
@@ -332,17 +365,26 @@ def verdict(
             low, high = fronts["effect_low"], fronts["effect_high"]
             reasons.append(
                 f"Smoothing range fronts away costs {fronts['effect']:+.3f} ({low:+.3f} to {high:+.3f}) in log-odds of "
-                f"being high, beyond terrain elsewhere that is {fronts['steepness_elsewhere']:.1f} degrees steep (they "
-                f"are {fronts['steepness']:.1f}); a range front is no structural setting, so this decides nothing."
+                f"being high, beyond what terrain as steep elsewhere does ({fronts['tiles']} tiles have any); a range "
+                "front is no structural setting, so this decides nothing."
             )
         return {"answer": "cannot be told", "reasons": reasons}
     low, high = effect["effect_low"], effect["effect_high"]
     if not np.isfinite([low, high]).all():
-        reasons.append(f"There are too few tiles with {features}, or too few blocks of them, for an interval.")
+        reasons.append(
+            f"There are too few tiles with {features} and terrain as steep elsewhere ({effect.get('tiles', 0)} of "
+            f"{effect.get('tiles_with_features', 0)}), or too few blocks of them, to tell what they are worth."
+        )
         return {"answer": "cannot be told", "reasons": reasons}
     reasons.append(
         f"Smoothing the {features} away costs {effect['effect']:+.3f} ({low:+.3f} to {high:+.3f}) in log-odds of being "
-        "high, beyond what it costs to smooth terrain as steep elsewhere in the same tiles."
+        f"high, beyond what it costs to smooth terrain as steep elsewhere ({effect['tiles']} tiles have any)."
+    )
+    best = max(controls or {}, key=lambda name: controls[name]["auc_as_steep"] if controls else 0.0, default=None)
+    without = (
+        f"{best.replace('_', ' ')} alone has {controls[best]['auc_as_steep']:.3f}"
+        if controls and best
+        else "0.5 by chance"
     )
     if method is None:
         reasons.append("No saliency map passed its tests, so none was asked where it looks.")
@@ -350,12 +392,12 @@ def verdict(
         reasons.append(
             f"The map that passed its tests and names best what matters ({method}) ranks terrain near {features} above "
             f"terrain with equally steep surroundings with a chance of {matched['auc_as_steep']:.3f} "
-            f"({matched['auc_as_steep_low']:.3f} to {matched['auc_as_steep_high']:.3f}; slope has 0.5)."
+            f"({matched['auc_as_steep_low']:.3f} to {matched['auc_as_steep_high']:.3f}; {without})."
         )
     looks = method is not None and matched["auc_as_steep_low"] > 0.5
     if skilled and low > 0 and looks:
         answer = "uses structure"
-    elif high < NO_EFFECT:
+    elif low > -NO_EFFECT and high < NO_EFFECT:
         answer = "does not use structure"
     else:
         answer = "cannot be told"

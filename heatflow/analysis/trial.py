@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from heatflow.analysis.saliency import PER_ELEVATION
 from heatflow.analysis.structure import mean_with_interval
@@ -97,8 +98,9 @@ class Trial:
         """What the tests say of a method whose maps of all tiles, of the class predicted, are (n, size, size)."""
 
         def explain(network):
-            called = self.predicted
-            return self.unseen.explainer(network, method, called, self.index)(self.tiles)
+            with torch.random.fork_rng():  # SmoothGrad's noise is the same for every network
+                torch.manual_seed(self.seed)
+                return self.unseen.explainer(network, method, self.predicted, self.index)(self.tiles)
 
         with reproducible(self.seed):
             own = explain(self.network)

@@ -15,6 +15,7 @@ from heatflow.geo.features import distance
 from heatflow.geo.grid import TileGrid
 from heatflow.geo.raster import read_around
 
+FARTHEST = 20_000.0  # m from a tile within which known features are sought
 BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that leaves terrain without its detail
 
 
@@ -42,17 +43,18 @@ class Surroundings:
         -------
         dict of float32 arrays, shape (m, size, size), NaN where there is no data
             The attributes of `terrain_attributes`; ``steepness``, the mean slope of the surroundings, degrees;
-            ``background``, metres, without gaps; for each of `features` the distance to it, metres, NaN throughout
-            where none is near.
+            ``background``, metres, without gaps; for each of `features` the distance to it, metres, right up to
+            FARTHEST, NaN throughout where none is that near to the tile.
         """
         found: dict[str, np.ndarray] = {}
+        reach = round(FARTHEST / self.tiles.grid.resolution)
         with rasterio.open(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
             corners = [(int(self.row[k]) * self.tiles.stride, int(self.col[k]) * self.tiles.stride) for k in index]
             reader = (self._read(terrain, *corner) for corner in corners)  # a dataset is read by one thread
             for number, arrays in enumerate(pool.map(self._attributes, reader)):
                 for name, shapes in self.features.items():  # rasterising is not for threads
                     top, left = corners[number]
-                    arrays[name] = distance(shapes, self.tiles.grid, top, left, self.tiles.size, self._margin)
+                    arrays[name] = distance(shapes, self.tiles.grid, top, left, self.tiles.size, reach)
                 for name, array in arrays.items():
                     found.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[number] = array
                 on_tile()

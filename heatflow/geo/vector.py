@@ -1,5 +1,6 @@
 """Tables of features as FlatGeobuf, whose bytes depend on nothing but the table."""
 
+import io
 from pathlib import Path
 
 import geopandas
@@ -12,8 +13,10 @@ from heatflow.geo.vetting import kind_of, promised_features
 
 def write_features(path: str | Path, table: geopandas.GeoDataFrame, layer: str) -> None:
     """Write a GeoDataFrame as FlatGeobuf, rows in their order (no spatial index, which would sort them)."""
+    made = io.BytesIO()  # GDAL says nothing of a disk that is full; a file of Python's does
+    pyogrio.write_dataframe(table, made, layer=layer, driver="FlatGeobuf", SPATIAL_INDEX="NO")
     with replacing(path) as beside:
-        pyogrio.write_dataframe(table, beside, layer=layer, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+        beside.write_bytes(made.getvalue())
 
 
 def read_features(path: str | Path) -> geopandas.GeoDataFrame:

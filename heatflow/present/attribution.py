@@ -18,6 +18,9 @@ STYLES = {  # colours of Okabe and Ito (2008), each with a mark of its own
     "slope": ("0.25", "x", "slope alone"),
     "edge": ("0.45", "+", "edge detector alone"),
     "edge_detector": ("0.45", "+", "edge detector alone"),
+    "relief": ("0.25", "1", "relief alone"),
+    "profile_curvature": ("0.45", "2", "profile curvature alone"),
+    "plan_curvature": ("0.6", "3", "plan curvature alone"),
     "random": ("0.6", ".", "at random"),
 }
 
@@ -134,18 +137,20 @@ def trust_figure(methods: dict[str, dict], curves: dict, blind: float, remembere
     return figure
 
 
-def association_figure(table: pd.DataFrame) -> Figure:
+def association_figure(table: pd.DataFrame, failed: list[str]) -> Figure:
     """Mean rank correlation of |saliency| with each attribute, its interval, and whether chance explains it.
 
     Parameters
     ----------
     table : of `associate`, the group of all tiles, with ``method``
+    failed : methods that failed a test
     """
     attributes, methods = list(dict.fromkeys(table["attribute"])), list(dict.fromkeys(table["method"]))
     figure = Figure(figsize=(9, 1.6 + 0.62 * len(attributes)), layout="constrained")
     axes = figure.subplots()
     for number, method in enumerate(methods):
         colour, mark, title = STYLES[method]
+        title += " (failed a test)" if method in failed else ""
         rows = table[table["method"] == method].set_index("attribute").reindex(attributes)
         height = np.arange(len(attributes)) + (number - (len(methods) - 1) / 2) * 0.8 / len(methods)
         low, high = rows["correlation_low"].to_numpy(), rows["correlation_high"].to_numpy()
@@ -174,7 +179,7 @@ def association_figure(table: pd.DataFrame) -> Figure:
 
 
 def structure_figure(
-    feature: str,
+    feature: str | None,
     methods: dict[str, dict],
     controls: dict[str, dict],
     profiles: dict[str, np.ndarray],
@@ -186,16 +191,28 @@ def structure_figure(
 
     Parameters
     ----------
-    feature : name of the known features
+    feature : name of the known features; None: there are none, and what range fronts are worth is all there is to show
     methods, controls : results with scores of `known_answer`, those of the methods under the name of the feature
     profiles : for each method mean strength by distance, over the tile's mean
     edges : of the bins of distance, metres
     effects : for each kind of feature the result of `Known.effect`
     verdict : with ``answer``
     """
-    figure = Figure(figsize=(14, 4.8), layout="constrained")
-    ranks, away, worth = figure.subplots(1, 3, width_ratios=[1.3, 1, 0.9])
-    scores = {name: found[feature] for name, found in methods.items()} | controls
+    figure = Figure(figsize=(14 if feature else 7, 5.2), layout="constrained")
+    if feature:
+        ranks, away, worth = figure.subplots(1, 3, width_ratios=[1.3, 1, 0.9])
+        _known_answer(ranks, feature, {name: found[feature] for name, found in methods.items()} | controls, methods)
+        _by_distance(away, feature, profiles, edges)
+    else:
+        worth = figure.subplots()
+    _worth(worth, effects)
+    for axes in figure.axes:
+        axes.grid(alpha=0.3)
+    figure.suptitle(f"Does the network use structure? Verdict: {verdict['answer']}", fontsize=12)
+    return figure
+
+
+def _known_answer(ranks, feature, scores, methods):
     kinds = {
         "auc": "as it is",
         "auc_called_high": "as it is,\ncalled high",
@@ -207,37 +224,48 @@ def structure_figure(
         place = np.arange(len(kinds)) + (number - (len(scores) - 1) / 2) * 0.8 / len(scores)
         low, high = ([found[f"{k}_{end}"] for k in kinds] for end in ("low", "high"))
         ranks.vlines(place, low, high, color=colour, lw=1.5)
+        title += " (failed a test)" if name in methods and not methods[name]["passed"] else ""
         ranks.scatter(place, [found[k] for k in kinds], color=colour, marker=mark, s=28, label=title, zorder=3)
     ranks.axhline(0.5, color="0.5", lw=0.8)
     ranks.set_xticks(range(len(kinds)), list(kinds.values()), fontsize=9)
     ranks.set_ylabel(f"chance that a pixel near {feature} ranks higher (AUC)")
-    ranks.legend(fontsize=7, ncols=2)
+    bottom, top = ranks.get_ylim()
+    ranks.set_ylim(bottom - 0.35 * (top - bottom), top)  # room for the legend
+    ranks.legend(fontsize=7, ncols=3, loc="lower left")
+
+
+def _by_distance(away, feature, profiles, edges):
     middle = (edges[1:] + edges[:-1]) / 2000
     for name, profile in profiles.items():
         colour, mark, title = STYLES[name]
-        away.plot(middle, profile, color=colour, marker=mark, ms=4, ls=":" if name == "slope" else "-", label=title)
+        away.plot(
+            middle, profile, color=colour, marker=mark, ms=4, ls=":" if name in ("slope", "edge") else "-", label=title
+        )
     away.axhline(1, color="0.5", lw=0.8)
     away.set_xlabel(f"distance to the nearest of {feature}, km")
     away.set_ylabel("mean strength, over the mean of the tile")
     away.legend(fontsize=7)
+
+
+def _worth(worth, effects):
     for number, found in enumerate(effects.values()):
-        for shift, key, colour, label in (
-            (-0.15, "lost", "#D55E00", "they are smoothed away"),
-            (0.15, "lost_elsewhere", "0.4", "terrain as steep elsewhere"),
-        ):
-            low, high = found[f"{key}_low"], found[f"{key}_high"]
-            worth.vlines(number + shift, low, high, color=colour, lw=2)
-            worth.scatter(
-                number + shift, found[key], color=colour, s=36, label=label if number == 0 else None, zorder=3
-            )
+        if not np.isfinite(found["effect"]):
+            words = "too few tiles with\nterrain as steep elsewhere"
+            worth.text(number, 0.02, words, ha="center", va="bottom", fontsize=7)
+            continue
+        for shift, key, colour in ((-0.15, "lost", "#D55E00"), (0.15, "lost_elsewhere", "0.4")):
+            worth.vlines(number + shift, found[f"{key}_low"], found[f"{key}_high"], color=colour, lw=2)
+            worth.scatter(number + shift, found[key], color=colour, s=36, zorder=3)
+    for label, colour in (("they are smoothed away", "#D55E00"), ("terrain as steep elsewhere", "0.4")):
+        worth.plot([], [], "o", color=colour, label=label)
     worth.axhline(0, color="0.5", lw=0.8)
-    worth.set_xticks(range(len(effects)), [name.replace("_", " ") for name in effects])
+    names = [
+        f"{name.replace('_', ' ')}\n({found['tiles']} of {found['tiles_with_features']} tiles)"
+        for name, found in effects.items()
+    ]
+    worth.set_xticks(range(len(effects)), names, fontsize=9)
     worth.set_xlim(-0.6, len(effects) - 0.4)
     worth.set_ylabel("log-odds of being high that are lost when")
     bottom, top = worth.get_ylim()
     worth.set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legend
     worth.legend(fontsize=8, loc="upper right")
-    for axes in (ranks, away, worth):
-        axes.grid(alpha=0.3)
-    figure.suptitle(f"Does the network use structure? Verdict: {verdict['answer']}", fontsize=12)
-    return figure
