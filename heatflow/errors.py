@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
 OUT_OF_MEMORY = (
     "out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable",
     "could not create a primitive", "failed to map segment", "bad_alloc",
