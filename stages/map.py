@@ -1,7 +1,6 @@
 """Predict every place of the region, with or without wells."""
 
 import numpy as np
-import rasterio
 import shapely
 from rasterio.windows import Window
 from scipy.stats import spearmanr
@@ -21,7 +20,7 @@ from heatflow.analysis.regional import (
 from heatflow.errors import InputError
 from heatflow.files import replacing, write_json
 from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import write_cog
+from heatflow.geo.raster import open_written, write_cog
 from heatflow.geo.tiles import class_ranges
 from heatflow.geo.vector import read_features, read_table, write_features
 from heatflow.learning.engine import Engine
@@ -67,7 +66,7 @@ def main():
     engine = Engine.choose(p.train.device, "float32", compile=False)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     every, scored = np.arange(len(data.table)), data.split.scored.tolist()
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         grid = Grid.of(terrain)
         lattice = Lattice(grid, size, p.map.stride or size // 2)
         if (pixels := lattice.map_grid.width * lattice.map_grid.height) > MOST_PIXELS:

@@ -14,6 +14,7 @@ import yaml
 
 from heatflow.files import read_csv, read_json, replacing
 from heatflow.geo.grid import Grid
+from heatflow.geo.raster import open_written
 from heatflow.geo.tiles import class_names, class_ranges, classify, explained, load_tiles
 from heatflow.geo.vector import read_features, read_table
 from heatflow.present import report
@@ -101,7 +102,7 @@ def main():
     statistic = {"max": "largest", "p90": "90th percentile"}.get(p.tile.statistic, p.tile.statistic)
     ablation = report.ablation_rows(read_csv(p.data.ablation)) if _counts(p.data.ablation, at_demo) else []
     high = f"above {p.tile.binary_edge:g}"
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         grid = Grid.of(terrain)
         shrink = max(1, -(-max(grid.shape) // report.MOST_PIXELS))
         elevation = terrain.read(1, out_shape=(grid.height // shrink, grid.width // shrink))
@@ -157,7 +158,7 @@ def _maps_of(predictions, path, stride, size):
     tiles = [np.asarray(pixels[k]) for k in np.searchsorted(every, predictions["tile"].to_numpy())]
     if len(tiles) > report.MOST_THUMBNAILS:
         return [], []
-    with rasterio.open(path) as raster:
+    with open_written(path) as raster:
         windows = [
             rasterio.windows.Window(col * stride, row * stride, size, size)
             for row, col in zip(predictions["row"], predictions["col"], strict=True)
@@ -177,18 +178,18 @@ def _overlays(km, shrink, method, high, words):
              "ramp": report.ramp(colours)}
         )  # fmt: skip
 
-    with rasterio.open(MAP / "probability.tif") as raster:
+    with open_written(MAP / "probability.tif") as raster:
         add(
             "probability", f"probability {high} mW/m²", raster, raster.read(raster.count), "viridis", 0, 1,
             "probability from 0 to 1", raster.res[0] / 1000,
         )  # fmt: skip
-    with rasterio.open(MAP / "applicability.tif") as raster:
+    with open_written(MAP / "applicability.tif") as raster:
         outside = np.where(raster.read(2) == 0, 1.0, np.nan)
         add(
             "outside", "unlike what was learnt from", raster, outside, "Greys", 0, 1,
             "outside the area of applicability", raster.res[0] / 1000,
         )  # fmt: skip
-    with rasterio.open(SALIENCY / f"{method}.tif") as raster:
+    with open_written(SALIENCY / f"{method}.tif") as raster:
         values = raster.read(1, out_shape=(raster.height // shrink, raster.width // shrink))
         limit = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
         add(

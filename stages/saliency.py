@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import rasterio
 
 from heatflow.analysis import structure
 from heatflow.analysis.association import associate, attribute_ranks, standard_ranks
@@ -17,7 +16,7 @@ from heatflow.files import read_json, replacing, write_csv, write_json
 from heatflow.geo.attributes import STEEPNESS, block_mean
 from heatflow.geo.features import read_shapes
 from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import write_cog
+from heatflow.geo.raster import open_written, write_cog
 from heatflow.geo.surroundings import Surroundings
 from heatflow.geo.tiles import class_ranges, explained
 from heatflow.geo.vector import read_table
@@ -76,7 +75,7 @@ def main():
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     predictions = read_table(PREDICTIONS)
     every = np.arange(len(predictions))
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
     row, col, predicted = (predictions[name].to_numpy(dtype=np.int64) for name in ("row", "col", "predicted"))
     block = block_of(row, col, p.split.block_size, tiles.size, tiles.stride)

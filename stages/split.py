@@ -1,11 +1,11 @@
 """Deal the tiles into folds of contiguous blocks."""
 
 import numpy as np
-import rasterio
 
 from heatflow.errors import InputError
 from heatflow.files import write_csv, write_json
 from heatflow.geo.grid import Grid, TileGrid
+from heatflow.geo.raster import open_written
 from heatflow.geo.tiles import class_names
 from heatflow.geo.vector import read_table
 from heatflow.learning.folds import COMPARED, ROLES, Folds, absent_classes, split_tiles
@@ -66,7 +66,7 @@ def main():
             "absent_classes": len(absent),
         },
     )
-    with rasterio.open(TERRAIN) as terrain:
+    with open_written(TERRAIN) as terrain:
         tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
         step = max(1, max(terrain.shape) // MAP_PIXELS)
         elevation = terrain.read(1, out_shape=(terrain.height // step, terrain.width // step))

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import rasterio
 
 from heatflow.geo.attributes import MARGIN, STEEPNESS, smoothed, terrain_attributes
 from heatflow.geo.features import distance
 from heatflow.geo.grid import TileGrid
-from heatflow.geo.raster import read_around
+from heatflow.geo.raster import open_written, read_around
 
 FARTHEST = 20_000.0  # m from a tile within which known features are sought
 BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that leaves terrain without its detail
@@ -48,7 +47,7 @@ class Surroundings:
         """
         found: dict[str, np.ndarray] = {}
         reach = round(FARTHEST / self.tiles.grid.resolution)
-        with rasterio.open(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
             corners = [(int(self.row[k]) * self.tiles.stride, int(self.col[k]) * self.tiles.stride) for k in index]
             reader = (self._read(terrain, *corner) for corner in corners)  # a dataset is read by one thread
             for number, arrays in enumerate(pool.map(self._attributes, reader)):

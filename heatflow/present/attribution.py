@@ -198,9 +198,9 @@ def structure_figure(
     effects : for each kind of feature the result of `Known.effect`
     verdict : with ``answer``
     """
-    figure = Figure(figsize=(14 if feature else 7, 5.2), layout="constrained")
+    figure = Figure(figsize=(15 if feature else 6, 5.6), layout="constrained")
     if feature:
-        ranks, away, worth = figure.subplots(1, 3, width_ratios=[1.3, 1, 0.9])
+        ranks, away, worth = figure.subplots(1, 3, width_ratios=[1.35, 1, 0.95])
         _known_answer(ranks, feature, {name: found[feature] for name, found in methods.items()} | controls, methods)
         _by_distance(away, feature, profiles, edges)
     else:
@@ -230,8 +230,8 @@ def _known_answer(ranks, feature, scores, methods):
     ranks.set_xticks(range(len(kinds)), list(kinds.values()), fontsize=9)
     ranks.set_ylabel(f"chance that a pixel near {feature} ranks higher (AUC)")
     bottom, top = ranks.get_ylim()
-    ranks.set_ylim(bottom - 0.35 * (top - bottom), top)  # room for the legend
-    ranks.legend(fontsize=7, ncols=3, loc="lower left")
+    ranks.set_ylim(bottom - 0.55 * (top - bottom), top)  # room for the legend
+    ranks.legend(fontsize=7, ncols=2, loc="lower left")
 
 
 def _by_distance(away, feature, profiles, edges):
@@ -250,7 +250,7 @@ def _by_distance(away, feature, profiles, edges):
 def _worth(worth, effects):
     for number, found in enumerate(effects.values()):
         if not np.isfinite(found["effect"]):
-            words = "too few tiles with\nterrain as steep elsewhere"
+            words = "too few tiles\nwith terrain\nas steep\nelsewhere"
             worth.text(number, 0.02, words, ha="center", va="bottom", fontsize=7)
             continue
         for shift, key, colour in ((-0.15, "lost", "#D55E00"), (0.15, "lost_elsewhere", "0.4")):
@@ -260,7 +260,7 @@ def _worth(worth, effects):
         worth.plot([], [], "o", color=colour, label=label)
     worth.axhline(0, color="0.5", lw=0.8)
     names = [
-        f"{name.replace('_', ' ')}\n({found['tiles']} of {found['tiles_with_features']} tiles)"
+        f"{name.replace('_', ' ')}\n{found['tiles']} of {found['tiles_with_features']}\ntiles"
         for name, found in effects.items()
     ]
     worth.set_xticks(range(len(effects)), names, fontsize=9)
