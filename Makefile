@@ -29,7 +29,7 @@ lint: $(VENV)/installed
 
 KEEP ?= train\.dropout
 compare: $(VENV)/installed
-	@COLUMNS=$${COLUMNS:-120} dvc exp show --no-pager --drop '.*' --keep 'Experiment|(^|:)(accuracy|auc_high|auc_equal_count|verdict.answer)$$|$(KEEP)'
+	@COLUMNS=$$(( $${COLUMNS:-0} > 120 ? $${COLUMNS:-0} : 120 )) dvc exp show --no-pager --drop '.*' --keep 'Experiment|(^|:)(accuracy|auc_high|auc_equal_count|verdict.answer)$$|$(KEEP)'
 
 docs: $(VENV)/installed
 	@python -m heatflow.params_page params.yaml docs/params.md
