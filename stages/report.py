@@ -24,6 +24,7 @@ from stages._stage import (
     EVALUATION,
     MAP,
     METRICS,
+    MODELS,
     PREDICTIONS,
     SALIENCY,
     TERRAIN,
@@ -68,7 +69,7 @@ NUMBERS = {
 }
 PICTURES = ("folds.png", "curves.png", "map.png")
 INPUTS = (
-    TERRAIN, WELLS, TILES, TILE_TABLE, PREDICTIONS, SALIENCY, MAP, EVALUATION,
+    TERRAIN, WELLS, TILES, TILE_TABLE, MODELS, PREDICTIONS, SALIENCY, MAP, EVALUATION,
     *(METRICS / f"{name}.json" for name in NUMBERS), *(METRICS / f"{name}.csv" for name in TABLES),
     *(METRICS / name for name in PICTURES), METRICS / "saliency",
 )  # fmt: skip
@@ -76,19 +77,6 @@ PACKAGES = (
     "captum", "dvc", "geopandas", "matplotlib", "numpy", "pandas", "pyogrio", "rasterio", "scikit-learn", "scipy",
     "shapely", "torch", "torchvision",
 )  # fmt: skip
-TRUST = {
-    "lattice_share": "lattice of the strides, share of energy",
-    "after_shuffled_labels": "likeness, labels shuffled (lower)",
-    "between_folds": "likeness, another fold (higher)",
-    "between_seeds": "likeness, another seed (higher)",
-    "deletion": "deletion (lower)",
-    "insertion": "insertion (higher)",
-}
-KNOWN = {
-    "auc": "AUC",
-    "auc_called_high": "AUC, tiles called high",
-    "auc_as_steep": "AUC among equally steep",
-}
 
 
 def main():
@@ -121,19 +109,19 @@ def main():
     content = {
         "headline": report.headline(evaluation, ranges, f"{high} mW/m²"),
         "verdict": saliency["verdict"], "methods": saliency["methods"],
-        "trust_rows": _trust(saliency["methods"], saliency["controls"]), "controls": list(saliency["controls"]),
+        "trust_rows": report.trust_rows(saliency["methods"]),
+        "known": report.known_rows(saliency["methods"], saliency["controls"]),
         "synthetic": at_demo, "explained": words, "ablation": ablation,
-        "notes": _notes(predictions, numbers["wells"]["kept"]),
-        "images": images, "evaluation": evaluation, "classes": ranges, "high": high, "signed": report.signed,
-        "percent": report.percent, "charts": report.skill_charts(
-            evaluation, tables["success_rate"], tables["reliability"], f"{high} mW/m²"
-        ),
+        "notes": report.limits(len(predictions), numbers["wells"]["kept"]),
+        "blocks": p.split.scheme == "blocks", "buffer": p.split.buffer, "probabilities": [f"p({r})" for r in ranges],
+        "images": images, "evaluation": evaluation, "classes": ranges, "high": high,
+        "charts": report.skill_charts(evaluation, tables["success_rate"], tables["reliability"], f"{high} mW/m²"),
         "confusion": report.confusion_table(tables["confusion"], class_names(p.tile.edges)),
-        "strata": _strata(tables["strata"]), "statistics": _statistics(tables["statistics"]),
+        "strata": report.strata_rows(tables["strata"]), "statistics": report.statistics_rows(tables["statistics"]),
         "wells": numbers["wells"], "tiles": numbers["tiles"], "kept": numbers["filter"], "map": numbers["map"],
-        "top": top.to_dict("records"), "tile_km": size, "statistic": statistic,
+        "top": top.sort_values("rank").to_dict("records"), "tile_km": size, "statistic": statistic,
         "extent": extent, "terrain": report.terrain_layer(elevation, grid.resolution * shrink), "sheets": sheets,
-        "overlays": _overlays(km, shrink, method, high, words), "table": rows.to_dict("records"),
+        "overlays": _overlays(km, shrink, method, high, words), "rows": rows.to_dict("records"),
         "map_data": report.map_data(
             placed, _wells(grid, km, p.tile.edges), size, ranges, sheets, f"{statistic} residual"
         ),
@@ -170,12 +158,12 @@ def _overlays(km, shrink, method, high, words):
     """Pictures of the region to lay over the terrain, in km of it, each with its colours and what their ends are."""
     found = []
 
-    def add(key, title, raster, values, colours, low, high, ends, cell, alpha=0.75):
+    def add(key, title, raster, values, colours, low, high, ends, cell, alpha=0.75, ramp=None):
         uri = report.layer(values, colours, low, high, alpha=alpha)
         size = raster.width * cell, raster.height * cell
         found.append(
             {"key": key, "title": title, "uri": uri, "width": size[0], "height": size[1], "ends": ends,
-             "ramp": report.ramp(colours)}
+             "ramp": ramp or report.ramp(colours)}
         )  # fmt: skip
 
     with open_written(MAP / "probability.tif") as raster:
@@ -187,24 +175,16 @@ def _overlays(km, shrink, method, high, words):
         outside = np.where(raster.read(2) == 0, 1.0, np.nan)
         add(
             "outside", "unlike what was learnt from", raster, outside, "Greys", 0, 1,
-            "outside the area of applicability", raster.res[0] / 1000,
+            "outside the area of applicability", raster.res[0] / 1000, ramp="#000",
         )  # fmt: skip
     with open_written(SALIENCY / f"{method}.tif") as raster:
         values = raster.read(1, out_shape=(raster.height // shrink, raster.width // shrink))
         limit = float(np.nanquantile(np.abs(values), 0.98)) or 1.0
         add(
             "saliency", f"{report.named(method)} of {words}", raster, values, "PuOr_r", -limit, limit,
-            f"{report.named(method)} from -{limit:.2g} to {limit:.2g}", km, alpha=0.65,
+            f"{report.named(method)} from −{limit:.2g} to +{limit:.2g}, {raster.units[0]}", km, alpha=0.65,
         )  # fmt: skip
     return found
-
-
-def _notes(predictions, wells):
-    """What the map does not show."""
-    if wells > report.MOST_WELLS:
-        yield f"{report.MOST_WELLS:,} of {wells:,} wells are drawn."
-    if len(predictions) > report.MOST_THUMBNAILS:
-        yield f"With more than {report.MOST_THUMBNAILS:,} tiles there are no pictures of them."
 
 
 def _counts(path, at_demo):
@@ -219,62 +199,6 @@ def _wells(grid, km, edges):
     return pd.DataFrame({"x": (x - grid.left) / 1000, "y": (grid.top - y) / 1000, "label": label})
 
 
-def _trust(methods, controls):
-    """Rows of the table of tests, each with a value for each method, and then for each control."""
-    randomised = [list(found["after_randomised"].items()) for found in methods.values()]
-    rows = [("passed", ["yes" if found["passed"] else "no" for found in methods.values()])]
-    rows += [
-        (
-            f"likeness, drawn anew down to {step.replace('_', ' ')} (lower)",
-            [report.number(dict(r)[step], 2) for r in randomised],
-        )
-        for step, _ in randomised[0]
-    ]
-    for key, title in TRUST.items():
-        if any(key in found for found in methods.values()):
-            rows.append((title, [report.number(found.get(key)) for found in methods.values()]))
-    for feature in ("structures", "faults"):
-        if any(feature in found for found in methods.values()):
-            for key, title in KNOWN.items():
-                scored = [found[feature] for found in methods.values()] + list(controls.values())
-                values = [report.within(found, key, lambda v: report.number(v, 2)) for found in scored]
-                rows.append((f"{title}, {feature}", values))
-    width = len(methods) + len(controls)
-    return [(name, values + ["–"] * (width - len(values))) for name, values in rows]
-
-
-def _strata(table):
-    def cell(part, name):
-        rows = part[part["prediction"] == name].to_dict("records")
-        return report.within(_none(rows[0]), "auc", lambda v: report.number(v, 2)) if rows else "–"
-
-    return [
-        {
-            "wells": wells, "tiles": int(part["tiles"].iloc[0]), "share": float(part["high_share"].iloc[0]),
-            **{name: cell(part, name) for name in ("network", "terrain_linear", "count")},
-        }
-        for wells, part in table.groupby("wells", sort=False)
-    ]  # fmt: skip
-
-
-def _statistics(table):
-    equal = table[table["wells"] == "equal"]
-    return [
-        {
-            "statistic": statistic,
-            **{
-                row["prediction"]: report.within(_none(row), "auc", lambda v: report.number(v, 2))
-                for row in part.to_dict("records")
-            },
-        }
-        for statistic, part in equal.groupby("statistic", sort=False)
-    ]
-
-
-def _none(row):
-    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
-
-
 def _files(paths):
     """Inputs by their names alone, for where they lie is nobody's business, and outputs."""
     at_demo = Path(paths.elevation).is_relative_to(DEMO)
@@ -283,13 +207,17 @@ def _files(paths):
         path = Path(getattr(paths, key))
         if path.is_file():
             yield path.name, path
-    for path in (TERRAIN, WELLS, PREDICTIONS, MAP / "probability.tif", EVALUATION):
+    for path in (TERRAIN, WELLS, MODELS, PREDICTIONS, MAP / "probability.tif", EVALUATION):
         yield str(path), path
 
 
 def _md5(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+    """Of a file, or of all files of a folder as one, in the order of their names."""
+    total = hashlib.md5()
+    for part in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with part.open("rb") as file:
+            hashlib.file_digest(file, lambda: total)
+    return total.hexdigest()
 
 
 def _name(path):

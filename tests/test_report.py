@@ -9,9 +9,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from heatflow.present import report
-from heatflow.present.charts import interval_chart, line_chart
+from heatflow.present.charts import COLOURS, interval_chart, line_chart
+
+NAN = float("nan")
 
 
 def evaluation(auc, low, high, against="above", best="within noise of"):
@@ -38,14 +41,14 @@ def test_words_follow_the_numbers():
     assert "the network is below it" in none
     some = " ".join(report.headline(evaluation(0.7, 0.62, 0.78), ["a", "b"], "above 50"))
     assert "0.700 (0.620 to 0.780), above the 0.5 of a guess" in some
-    assert "number of wells does best, with 0.800: the network is within noise of it" in some
+    assert "“number of wells” does best, with 0.800; the network is within noise of it: +0.200" in some
     assert "46.0 % (40.0 % to 52.0 %)" in some
     assert "45.0 %" in some
 
 
 def test_one_side_of_the_edge_alone_is_said_and_not_charted():
     one_sided = evaluation(0.5, 0.5, 0.5) | {"auc_high": None, "auc_high_low": None, "auc_high_high": None}
-    assert "All tiles are on one side" in " ".join(report.headline(one_sided, ["a", "b"], "above 50"))
+    assert "Either all tiles are above 50 or none is" in " ".join(report.headline(one_sided, ["a", "b"], "above 50"))
     charts = report.skill_charts(one_sided, pd.DataFrame(), pd.DataFrame(), "above 50")
     assert not any(charts.values())
 
@@ -54,6 +57,11 @@ def test_numbers_that_do_not_exist_are_dashes_and_nothing_is_certain():
     assert (report.number(float("nan")), report.percent(None), report.signed(float("inf"))) == ("–", "–", "–")
     assert report.within({"a": 0.5, "a_low": 0.5, "a_high": 0.5}, "a") == "0.500"
     assert report.within({"a": 0.5, "a_low": None, "a_high": None}, "a") == "0.500"
+    assert report.within({"a": 0.5, "a_low": 0.4999, "a_high": 0.5001}, "a") == "0.500"
+    assert report.within({"a": NAN, "a_low": NAN, "a_high": NAN}, "a") == "–"
+    assert (report.number(np.float32("nan")), report.number(np.int64(1200)), report.number(567.209, 0)) == (
+        "–", "1,200", "567",
+    )  # fmt: skip
     assert (report.chance(0.9999), report.chance(0.0), report.chance(0.42)) == (">0.99", "<0.01", "0.42")
 
 
@@ -71,6 +79,49 @@ def test_charts_say_what_they_show_and_escape_names():
     lines = line_chart({"a": ([0, 1], [0, float("nan")]), "b": ([0, 1], [0, 1])}, "x", "y", "l")
     assert "nan" not in lines
     assert lines.count("<polyline") == 2
+
+
+def luminance(colour):
+    """Relative luminance of a colour (WCAG 2.1)."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#17191c"])
+def test_lines_of_charts_stand_out_on_light_and_dark(paper):
+    for colour in COLOURS:
+        low, high = sorted([luminance(colour), luminance(paper)])
+        assert (high + 0.05) / (low + 0.05) >= 3, colour
+
+
+def test_every_class_has_a_colour_of_its_own():
+    assert all(len(set(report.class_colours(n))) == n for n in range(2, 13))
+
+
+def method(**more):
+    return {"passed": False, "warnings": ["It is <i>blind</i>."], "after_randomised": {"block_1": NAN}} | more
+
+
+def test_maps_stand_beside_what_needs_no_network():
+    known = {"auc": 0.7576, "auc_called_high": 0.79, "auc_as_steep": NAN}
+    slope = {"auc": 0.7481, "auc_called_high": 0.73, "auc_as_steep": 0.5}
+    name, rows = report.known_rows({"grad_cam": method(structures=known)}, {"slope": slope})
+    assert name == "structures"
+    assert rows == [("Grad-CAM", ["0.758", "0.790", "–"]), ("slope (no network)", ["0.748", "0.730", "0.500"])]
+    assert report.known_rows({"grad_cam": method()}, {}) == ("", [])
+    rows = report.trust_rows({"grad_cam": method(deletion=0.25), "gradient": method()})
+    assert rows == [
+        ("passed", ["no", "no"]), ("likeness, drawn anew down to block 1 (lower)", ["–", "–"]),
+        ("deletion (lower)", ["0.250", "–"]),
+    ]  # fmt: skip
+
+
+def test_what_the_map_leaves_out_is_said():
+    assert report.limits(report.MOST_THUMBNAILS, report.MOST_WELLS) == []
+    tiles, wells = report.limits(1001, 7000)[::-1]
+    assert wells == "6,000 of 7,000 wells are drawn."
+    assert tiles == "With more than 1,000 tiles there are no pictures of them."
 
 
 def test_thumbnails_stop_where_the_page_would_be_too_large():
@@ -106,14 +157,15 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.sources, self.headings, self.open, self.ids, self.unnamed = [], [], [], [], []
+        self.sources, self.headings, self.open, self.ids, self.unnamed, self.links = [], [], [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.sources += [attrs[k] for k in ("src", "href") if k in attrs and tag != "a"]
         self.ids += [attrs["id"]] if "id" in attrs else []
-        if tag == "img" and "alt" not in attrs:
-            self.unnamed.append(attrs)
+        self.links += [attrs["href"]] if tag == "a" else []
+        needed = ["alt"] if tag == "img" else ["aria-label", "tabindex"] if attrs.get("class") == "scroll" else []
+        self.unnamed += [attrs] if any(name not in attrs for name in needed) else []
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
         if tag not in self.VOID:
@@ -135,7 +187,64 @@ def check_page(text):
     assert all(b <= a + 1 for a, b in zip(reader.headings, reader.headings[1:], strict=False))
     assert "default-src 'none'" in text
     assert len(text) < 15e6
-    assert ">nan<" not in text
+    assert all(link.removeprefix("#") in reader.ids for link in reader.links)
+    assert not re.search(r">\s*nan\b|\bnan\s*<|<th[^>]*>\s*</th>", text)
+
+
+def page(auc=0.7, **more):
+    """A page of two tiles and one place, with numbers missing and names that would run if they could."""
+    scored = evaluation(auc or 0.7, 0.6, 0.8) | {
+        "quadratic_kappa": NAN, "loss": 1.2, "auc_equal_count": NAN, "area_for_half": 0.3, "calibration_error": 0.1,
+    }  # fmt: skip
+    if auc is None:
+        nothing = dict.fromkeys(("auc_high", "auc_high_low", "auc_high_high"))
+        scored |= nothing
+        for part in (*scored["baseline"].values(), *scored["skill"].values()):
+            part |= nothing
+    tile = {"tile": [1, 2], "label": [0, 1], "predicted": [1, 1], "fold": [0, 1], "n_wells": [1, 3]}
+    table = pd.DataFrame(
+        tile | {"residual": [-3.0, 61.2], "x": [0.0, 80.0], "y": [0.0, 40.0], "p0": [0.001, 0.4], "p1": [0.999, 0.6]}
+    )
+    classes, evil = ["<=50", ">50"], "<script>alert(1)</script>"
+    curve = pd.DataFrame({"prediction": "network", "searched": [0, 1], "found": [0, 1]})
+    calibration = pd.DataFrame({"predicted": [0.2, 0.8], "observed": [0.3, NAN]})
+    picture = report.layer(np.array([[0.0, NAN], [1.0, 0.5]]), "viridis", 0, 1)
+    overlay = {"key": "probability", "title": evil, "uri": picture, "width": 120, "height": 80, "ends": "0 to 1",
+               "ramp": report.ramp("viridis")}  # fmt: skip
+    wells = pd.DataFrame({"x": [10.0, 100.0], "y": [10.0, 50.0], "label": [0, 1]})
+    methods = {"grad_cam": method(structures={"auc": 0.7}), "gradient": method()}
+    place = {"rank": 1, "p_high": 0.9999, "p_cautious": 0.0001, "networks": 1, "disagreement": NAN,
+             "dissimilarity": NAN, "n_wells": 0, "lat": 39.2, "lon": -116.3}  # fmt: skip
+    return report.render({
+        "headline": report.headline(scored, classes, "above 50 mW/m²"), "evaluation": scored, "classes": classes,
+        "verdict": {"answer": "cannot be told", "reasons": [evil]}, "methods": methods, "synthetic": True,
+        "trust_rows": report.trust_rows(methods), "known": report.known_rows(methods, {"slope": {"auc": 0.6}}),
+        "explained": "the class predicted", "ablation": [], "notes": [], "blocks": True, "buffer": 1,
+        "probabilities": ["p0", "p1"], "images": {"map.png": picture, "grad_cam.png": picture}, "high": "above 50",
+        "charts": report.skill_charts(scored, curve, calibration, "above 50 mW/m²"), "confusion": [[0, 1], [0, 1]],
+        "strata": [], "statistics": [], "wells": {"read": 4, "kept": 3, "dropped": {evil: 1}}, "tiles": {"tiles": 2},
+        "kept": {"kept": 2, "dropped": {}, "classes": {"0": 1, "1": 1}}, "top": [place], "tile_km": 40.0,
+        "map": {"mapped_share": 0.9, "inside_applicability": NAN, "networks_per_window": 1.0,
+                "correlation_with_out_of_fold": None},
+        "statistic": "mean", "extent": [120, 80], "terrain": picture, "sheets": None, "overlays": [overlay],
+        "rows": [row | {"p": [row["p0"], row["p1"]]} for row in table.to_dict("records")],
+        "map_data": report.map_data(table, wells, 40.0, classes, None, "mean residual"),
+        "sources": {"elevation": evil, "wells": evil}, "checksums": [(evil, "0")], "versions": [("Python", "3")],
+        "params": evil, **more,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("auc", [0.7, None])
+def test_page_holds_with_numbers_missing_and_nothing_of_the_data_runs(auc):
+    text = page(auc)
+    check_page(text)
+    assert "<script>alert" not in text
+    assert "Synthetic demo region:" in text
+    assert "Synthetic demo region:" not in page(auc, synthetic=False)
+    assert ("nothing to rank" in text) == (auc is None)
+    assert ('aria-label="Chart of AUC"' in text) == (auc is not None)
+    assert "<td>&gt;0.99</td><td>&lt;0.01</td><td>1</td><td>–</td>" in text
+    assert "The largest of many" not in text  # the class here is that of the mean
 
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -159,27 +268,74 @@ USE = """<script>addEventListener("load", () => {
   key("+"); found.zoomed = Number(map.getAttribute("viewBox").split(" ")[2]) < wide;
   key("0"); found.whole = Number(map.getAttribute("viewBox").split(" ")[2]) === wide;
   key("ArrowRight"); key("ArrowDown"); found.moved = panel.querySelector("h3").textContent !== `Tile ${t.id}`;
-  const over = document.getElementById("overlay");
-  over.value = "probability"; over.dispatchEvent(new Event("change"));
+  const choose = (id, value) => {
+    document.getElementById(id).value = value;
+    document.getElementById(id).dispatchEvent(new Event("change"));
+  };
+  choose("colour", "called");
+  choose("overlay", "probability");
   found.layers = [...map.querySelectorAll("image[data-layer]")].map((i) => i.getAttribute("visibility")).join(" ");
+  const legend = document.getElementById("legend"), over = legend.querySelector(".ramp").textContent;
+  found.overlay = [document.getElementById("colour").value, over.length > 0];
+  choose("overlay", "");
+  found.back = [document.getElementById("colour").value, legend.querySelector(".ramp")];
+  for (let k = 0; k < 9; k++) key("+");
+  const near = getComputedStyle(map).touchAction;
+  key("ArrowRight"); key("ArrowLeft");
+  const inside = (e) => { const [a, b] = [e.getBoundingClientRect(), map.getBoundingClientRect()];
+    return a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top; };
+  const [chosen, bar] = [map.querySelector("rect[stroke='#000']"), map.querySelector("g[aria-hidden] rect")];
+  found.followed = inside(chosen) && inside(bar);
+  const dot = map.querySelector("circle"), size = () => dot.getBoundingClientRect().width;
+  const small = size();
+  key("0");
+  found.kept = Math.abs(size() / small - 1) < 0.2;
+  found.touch = [near, getComputedStyle(map).touchAction];
   found.scrolls = document.documentElement.scrollWidth > innerWidth;
+  found.paper = getComputedStyle(document.body).backgroundColor;
+  for (const rule of document.styleSheets[0].cssRules)
+    if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+  const seen = (query) => [...document.querySelectorAll(query)].filter((e) => e.getClientRects().length).length;
+  found.printed = ["#map", "#legend", "nav, .controls, .panel, .hint"].map(seen);
   found.faults = faults;
-  document.body.insertAdjacentHTML("beforeend", `<pre id="outcome"></pre>`);
-  document.getElementById("outcome").textContent = JSON.stringify(found);
+  parent.postMessage(JSON.stringify(found), "*");
 });</script>"""
+AROUND = """<!DOCTYPE html><pre id="outcome"></pre>
+<iframe src="{page}" style="width:{width}px;height:900px;border:0"></iframe>
+<script>addEventListener("message", (e) => {{ document.getElementById("outcome").textContent = e.data; }});</script>"""
 
 
-def in_browser(text, folder, width):
-    """What a page does in headless Chromium when it is used."""
-    page = folder / f"{width}.html"
+def in_browser(text, folder, width, dark=False):
+    """What a page does in headless Chromium when it is used; in a frame, for windows are never as narrow as phones."""
+    page, around = folder / f"{width}.html", folder / f"around_{width}.html"
     page.write_text(
         text.replace("<title>", WATCH + "<title>", 1).replace("</body>", USE + "</body>", 1), encoding="utf-8"
     )
+    around.write_text(AROUND.format(page=page.name, width=width), encoding="utf-8")
     command = [
-        BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},900",
-        f"--user-data-dir={folder}/profile",        "--virtual-time-budget=5000", "--dump-dom", page.as_uri(),
+        BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--window-size={max(width, 500)},1000",
+        f"--user-data-dir={folder}/profile", "--virtual-time-budget=5000", "--dump-dom", around.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     outcome = re.findall(r'<pre id="outcome">(\{.*?)</pre>', done.stdout, re.S)
     assert outcome, done.stderr[-2000:]
-    return json.loads(html.unescape(outcome[-1]))
+    found = json.loads(html.unescape(outcome[-1]))
+    assert found.pop("overlay") == ["none", True]
+    assert found.pop("back") == ["called", None]
+    assert found.pop("followed")
+    assert found.pop("kept")
+    assert found.pop("touch") == ["none", "pan-y"]
+    assert found.pop("paper") == ("rgb(23, 25, 28)" if dark else "rgb(255, 255, 255)")
+    assert found.pop("printed") == [1, 1, 0]
+    return found
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium here")
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
+def test_page_works_on_a_phone_and_in_the_dark(tmp_path, width, dark):
+    assert in_browser(page(), tmp_path, width, dark) == {
+        "images": 0, "first": "Tile 1", "clicked": True, "zoomed": True, "whole": True, "moved": True,
+        "layers": "visible", "scrolls": False, "faults": [],
+    }  # fmt: skip

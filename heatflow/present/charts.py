@@ -6,8 +6,9 @@ from html import escape
 import numpy as np
 
 WIDTH, ROW = 640, 26
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#777777")  # Okabe and Ito (2008)
-DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 3", "10 4", "4 4")
+# after Okabe and Ito (2008), the light ones darkened: 3:1 or more against white and against the dark page
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9D", "#3A8FC4", "#B07A00", "#777777")
+DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "12 3 2 3 2 3", "4 4")
 
 
 def interval_chart(rows: Sequence[tuple[str, float, float, float]], axis: str, reference: float, label: str) -> str:

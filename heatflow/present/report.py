@@ -26,12 +26,19 @@ MOST_ROWS = 600  # of the table of tiles
 CLASS_COLOURS = ("#4477AA", "#66CCEE", "#DDAA33", "#BB5566", "#AA3377", "#228833")
 NAMES = {
     "constant": "constant guess", "terrain": "terrain statistics, forest",
-    "terrain_linear": "terrain statistics, linear",
-    "count": "number of wells", "position": "position of the tile", "network": "the network",
-    "gradient": "gradient", "guided_backprop": "guided backpropagation", "integrated_gradients": "integrated gradients",
-    "smooth_gradient": "SmoothGrad", "grad_cam": "Grad-CAM", "random": "random numbers", "slope": "slope",
-    "edge": "edge detector", "edge_detector": "edge detector",
+    "terrain_linear": "terrain statistics, linear", "count": "number of wells", "position": "position of the tile",
+    "network": "the network", "guided_backprop": "guided backpropagation", "smooth_gradient": "SmoothGrad",
+    "grad_cam": "Grad-CAM", "random": "random numbers", "edge": "edge detector",
 }  # fmt: skip
+TRUST = {  # tests of a map, and which way is better
+    "lattice_share": "lattice of the strides, share of energy",
+    "after_shuffled_labels": "likeness, labels shuffled (lower)",
+    "between_folds": "likeness, another fold (higher)",
+    "between_seeds": "likeness, another seed (higher)",
+    "deletion": "deletion (lower)",
+    "insertion": "insertion (higher)",
+}
+KNOWN = ("auc", "auc_called_high", "auc_as_steep")  # scores of a map held against known features
 
 
 def render(content: dict) -> str:
@@ -44,7 +51,9 @@ def render(content: dict) -> str:
     page = resources.files("heatflow.present") / "page"
     texts = {name: (page / name).read_text(encoding="utf-8") for name in ("report.html", "report.css", "report.js")}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"named": named, "number": number, "percent": percent, "within": within, "chance": chance}
+    filters = (named, number, percent, within, chance)
+    environment.filters |= {text.__name__: text for text in filters}
+    environment.globals |= {"percent": percent, "signed": signed}
     return environment.from_string(texts["report.html"]).render(
         css=Markup(texts["report.css"]), js=Markup(texts["report.js"]), **content
     )
@@ -57,11 +66,9 @@ def named(key: str) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number as text; a dash where there is none."""
-    if value is None or isinstance(value, (dict, list)) or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or not math.isfinite(value):
         return "–"
-    if isinstance(value, (bool, str)):
-        return str(value)
-    return f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
+    return f"{value:,.{digits}f}" if isinstance(value, (float, np.floating)) else f"{value:,}"
 
 
 def percent(value: float | None) -> str:
@@ -86,9 +93,14 @@ def signed(value: float | None) -> str:
 def within(scores: dict, key: str, text=number) -> str:
     """A score with its 95 % interval, where it has one."""
     value, low, high = (scores.get(name) for name in (key, f"{key}_low", f"{key}_high"))
-    if any(end is None or not math.isfinite(end) for end in (value, low, high)) or low == high == value:
+    if any(end is None or not math.isfinite(end) for end in (value, low, high)) or text(low) == text(high):
         return text(value)
     return f"{text(value)} ({text(low)} to {text(high)})"
+
+
+def short(value: float | None) -> str:
+    """A number to two digits."""
+    return number(value, 2)
 
 
 def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
@@ -107,7 +119,7 @@ def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
     ]
     against = skill["constant"]["verdict"]
     if evaluation["auc_high"] is None:
-        return [*sentences, f"All tiles are on one side of the edge: there is no tile {high} to tell from the others."]
+        return [*sentences, f"Either all tiles are {high} or none is: there are no two kinds to tell apart."]
     auc = f"The chance that a tile {high} is ranked above one that is not is {within(evaluation, 'auc_high')}"
     sentences.append(
         f"{auc}, above the 0.5 of a guess."
@@ -116,11 +128,9 @@ def headline(evaluation: dict, classes: list[str], high: str) -> list[str]:
     )
     if others:
         best = max(others, key=lambda name: others[name]["auc_high"])
-        word = skill[best]["verdict"]
-        difference = within(skill[best], "auc_high", lambda v: f"{v:+.3f}")
         sentences.append(
-            f"Of what needs no network, {named(best)} does best, with {number(others[best]['auc_high'])}: "
-            f"the network is {word} it, by {difference}."
+            f"Of what needs no network, “{named(best)}” does best, with {number(others[best]['auc_high'])}; the "
+            f"network is {skill[best]['verdict']} it: {within(skill[best], 'auc_high', signed)}."
         )
         below = [named(name) for name in others if skill[name]["verdict"] != "above" and name != best]
         if below:
@@ -165,6 +175,78 @@ def confusion_table(confusion: pd.DataFrame, classes: list[str]) -> list[list[in
     return [[int(counts.get((actual, called), 0)) for called in classes] for actual in classes]
 
 
+def trust_rows(methods: dict[str, dict]) -> list[tuple[str, list[str]]]:
+    """Tests of the maps, a value for each method.
+
+    Parameters
+    ----------
+    methods : of metrics/saliency.json
+    """
+    rows = [("passed", ["yes" if found["passed"] else "no" for found in methods.values()])]
+    steps = next(iter(methods.values()))["after_randomised"]
+    for step in steps:
+        title = f"likeness, drawn anew down to {step.replace('_', ' ')} (lower)"
+        rows.append((title, [short(found["after_randomised"].get(step)) for found in methods.values()]))
+    for key, title in TRUST.items():
+        if any(key in found for found in methods.values()):
+            rows.append((title, [number(found.get(key)) for found in methods.values()]))
+    return rows
+
+
+def known_rows(methods: dict[str, dict], controls: dict[str, dict]) -> tuple[str, list[tuple[str, list[str]]]]:
+    """What was held against known features, and a row of scores for each map: those of the network, then the controls.
+
+    Parameters
+    ----------
+    methods, controls : of metrics/saliency.json
+
+    Returns
+    -------
+    name : "structures" or "faults"; "" where none were given
+    rows : name of the map, its `KNOWN` scores with their intervals
+    """
+    name = next((f for f in ("structures", "faults") if any(f in found for found in methods.values())), "")
+    if not name:
+        return "", []
+    maps = [(named(m), found.get(name, {})) for m, found in methods.items()]
+    maps += [(f"{named(c)} (no network)", found) for c, found in controls.items()]
+    return name, [(title, [within(found, key) for key in KNOWN]) for title, found in maps]
+
+
+def strata_rows(table: pd.DataFrame) -> list[dict]:
+    """Rows of AUC by the number of wells, from metrics/strata.csv."""
+
+    def cell(part, name):
+        rows = part[part["prediction"] == name].to_dict("records")
+        return within(rows[0], "auc", short) if rows else "–"
+
+    return [
+        {
+            "wells": wells, "tiles": int(part["tiles"].iloc[0]), "share": float(part["high_share"].iloc[0]),
+            **{name: cell(part, name) for name in ("network", "terrain_linear", "count")},
+        }
+        for wells, part in table.groupby("wells", sort=False)
+    ]  # fmt: skip
+
+
+def statistics_rows(table: pd.DataFrame) -> list[dict]:
+    """Rows of AUC among tiles with a like number of wells, by the statistic of them, from metrics/statistics.csv."""
+    return [
+        {"statistic": statistic, **{row["prediction"]: within(row, "auc", short) for row in part.to_dict("records")}}
+        for statistic, part in table[table["wells"] == "equal"].groupby("statistic", sort=False)
+    ]
+
+
+def limits(tiles: int, wells: int) -> list[str]:
+    """What the interactive map leaves out of so many tiles and wells, in sentences."""
+    found = []
+    if wells > MOST_WELLS:
+        found.append(f"{MOST_WELLS:,} of {wells:,} wells are drawn.")
+    if tiles > MOST_THUMBNAILS:
+        found.append(f"With more than {MOST_THUMBNAILS:,} tiles there are no pictures of them.")
+    return found
+
+
 def picture(path: Path) -> str:
     """A PNG file as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
@@ -188,6 +270,17 @@ def layer(values: np.ndarray, colours: str, low: float, high: float, alpha: floa
     rgba[..., 3] = np.where(np.isfinite(values), round(255 * alpha), 0)
     rgba[~np.isfinite(values), :3] = 0
     return _uri(Image.fromarray(rgba), "PNG")
+
+
+def class_colours(n: int) -> list[str]:
+    """A colour for each of n classes, from low to high.
+
+    >>> class_colours(2)
+    ['#4477AA', '#66CCEE']
+    """
+    if n <= len(CLASS_COLOURS):
+        return list(CLASS_COLOURS[:n])
+    return [to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.05, 0.95, n))]
 
 
 def ramp(colours: str) -> str:
@@ -284,7 +377,7 @@ def map_data(
     shown = wells[["x", "y", "label"]].to_numpy(dtype=float)[some].round(2).tolist()
     content = {
         "tiles": tiles, "size": size, "classes": classes, "statistic": statistic,
-        "colours": CLASS_COLOURS[: len(classes)],
+        "colours": class_colours(len(classes)),
         "wells": [[x, y, int(label)] for x, y, label in shown],
         "sheet": None if sheets is None else {k: sheets[k] for k in ("columns", "edge")},
     }  # fmt: skip

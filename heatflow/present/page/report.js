@@ -31,32 +31,38 @@
   const foot = make("g", { "aria-hidden": "true", "pointer-events": "none" }, svg);
   const scale = () => { // what keeps its place and size on the screen whatever the zoom
     const { x, y, w, h } = view;
-    const bar = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((km) => km <= w / 6).pop() || w / 6;
+    const px = w / (svg.clientWidth || 800); // km in a pixel of the screen
+    const bar = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((km) => km <= w / 4).pop() || w / 4;
     foot.replaceChildren();
-    make("rect", { x: x + w * 0.02, y: y + h * 0.975, width: bar, height: h * 0.008, fill: "#000", stroke: "#fff",
+    make("rect", { x: x + 10 * px, y: y + h - 14 * px, width: bar, height: 5 * px, fill: "#000", stroke: "#fff",
       "stroke-width": 1, "vector-effect": "non-scaling-stroke" }, foot);
-    make("text", { x: x + w * 0.02 + bar / 2, y: y + h * 0.968, "text-anchor": "middle", "font-size": w / 45, fill: "#000",
-      stroke: "#fff", "stroke-width": w / 220, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
-    for (const dot of wells.children) dot.setAttribute("r", w / 420);
+    make("text", { x: x + 10 * px, y: y + h - 20 * px, "font-size": 13 * px, fill: "#000",
+      stroke: "#fff", "stroke-width": 3 * px, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
+    for (const dot of wells.children) dot.setAttribute("r", 2 * px);
     svg.classList.toggle("near", w < wide);
   };
   const legend = document.getElementById("legend");
+  const classes = data.classes.map((c, k) => [data.colours[k], c + " mW/m²"]);
   const ways = {
     none: { fill: () => "transparent", entries: [] },
-    label: { fill: (t) => data.colours[t.label], entries: data.classes.map((c, k) => [data.colours[k], c + " mW/m²"]) },
-    called: { fill: (t) => data.colours[t.called], entries: data.classes.map((c, k) => [data.colours[k], c + " mW/m²"]) },
+    label: { fill: (t) => data.colours[t.label], entries: classes },
+    called: { fill: (t) => data.colours[t.called], entries: classes },
     correct: { fill: (t) => (t.called === t.label ? "#0072B2" : "#E69F00"),
       entries: [["#0072B2", "correct"], ["#E69F00", "incorrect"]] },
   };
-  const colour = (name) => {
-    const way = ways[name];
+  const colours = document.getElementById("colour");
+  const overlay = document.getElementById("overlay");
+  const drawn = document.getElementById("wells");
+  const colour = () => {
+    const way = ways[colours.value];
     for (const tile of data.tiles) {
       tile.node.setAttribute("fill", way.fill(tile));
-      tile.node.setAttribute("fill-opacity", name === "none" ? 0 : 0.6);
+      tile.node.setAttribute("fill-opacity", colours.value === "none" ? 0 : 0.6);
     }
-    const layer = document.getElementById("overlay").selectedOptions[0];
-    const ramp = layer.dataset.ramp ? [[layer.dataset.ramp, layer.dataset.ends, "ramp"]] : [];
-    legend.replaceChildren(...[...way.entries, ...ramp].map(([shade, text, kind]) => {
+    const { ramp, ends } = overlay.selectedOptions[0].dataset;
+    const entries = ramp ? [...way.entries, [ramp, ends, ramp.startsWith("#") ? "" : "ramp"]] : [...way.entries];
+    if (drawn.checked && way.entries !== classes) entries.push(...classes.map(([shade, text]) => [shade, `well ${text}`, "dot"]));
+    legend.replaceChildren(...entries.map(([shade, text, kind]) => {
       const entry = document.createElement("span");
       entry.className = kind || "";
       entry.style.setProperty("--swatch", shade);
@@ -64,17 +70,21 @@
       return entry;
     }));
   };
-  const colours = document.getElementById("colour");
-  colours.addEventListener("change", (event) => colour(event.target.value));
-  document.getElementById("overlay").addEventListener("change", (event) => {
-    for (const image of svg.querySelectorAll("image[data-layer]")) {
-      image.setAttribute("visibility", image.dataset.layer === event.target.value ? "visible" : "hidden");
-    }
-    colours.value = event.target.value ? "none" : "label"; // tiles would hide what is under them
-    colour(colours.value);
+  let before = "label"; // what tiles are coloured by while no overlay is shown
+  colours.addEventListener("change", () => {
+    if (!overlay.value) before = colours.value;
+    colour();
   });
-  document.getElementById("wells").addEventListener("change", (event) => {
-    wells.setAttribute("visibility", event.target.checked ? "visible" : "hidden");
+  overlay.addEventListener("change", () => {
+    for (const image of svg.querySelectorAll("image[data-layer]")) {
+      image.setAttribute("visibility", image.dataset.layer === overlay.value ? "visible" : "hidden");
+    }
+    colours.value = overlay.value ? "none" : before; // tiles would hide what is under them
+    colour();
+  });
+  drawn.addEventListener("change", () => {
+    wells.setAttribute("visibility", drawn.checked ? "visible" : "hidden");
+    colour();
   });
 
   const show = () => {
@@ -218,8 +228,9 @@
   document.getElementById("nearer").addEventListener("click", () => zoom(1 / 1.5));
   document.getElementById("further").addEventListener("click", () => zoom(1.5));
   document.getElementById("whole").addEventListener("click", () => zoom(99));
-  colour("label");
+  colour();
   show();
+  new ResizeObserver(scale).observe(svg);
   if (data.tiles.length) {
     choose(data.tiles.reduce((best, tile, k) => (tile.p.at(-1) > data.tiles[best].p.at(-1) ? k : best), 0));
   }
