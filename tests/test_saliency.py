@@ -1,12 +1,13 @@
 """Saliency methods against computations of their own, and networks that come back as they were."""
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from heatflow.analysis.saliency import TITLES, attribute, lattice_share, over_shifts
+from heatflow.analysis.saliency import NOISE, NOISY, STEPS, TITLES, attribute, lattice_share, over_shifts
 from heatflow.errors import InputError
 from heatflow.learning.network import NetworkInNetwork
 
@@ -96,6 +97,29 @@ def test_batches_do_not_matter(network, tiles, method):
     for k in range(4):
         alone = attribute(network, tiles[k : k + 1], TARGET[k : k + 1], method, batch_size=1)[0]
         np.testing.assert_allclose(together[k], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "smooth_gradient"])
+@pytest.mark.filterwarnings("ignore:Input Tensor")
+def test_batches_agree_with_captum_called_tile_by_tile(network, tiles, method):
+    """On the network as it is, with its batch normalisation unfolded."""
+    for k in range(4):
+        tile, target = tiles[k : k + 1].clone(), int(TARGET[k])
+        torch.manual_seed(k)
+        found = attribute(network, tile, TARGET[k : k + 1], method, batch_size=1)[0]
+        torch.manual_seed(k)
+        if method == "integrated_gradients":
+            flat = tile.mean() * torch.ones_like(tile)
+            expected = captum.attr.IntegratedGradients(network).attribute(tile, flat, target=target, n_steps=STEPS)
+        else:
+            noise, copies = (NOISE * (tile.max() - tile.min()), NOISY) if method == "smooth_gradient" else (0.0, 1)
+            plain = captum.attr.Saliency(network)
+            drawn = [tile + (noise * torch.randn_like(tile) if copies > 1 else 0) for _ in range(copies)]
+            expected = torch.stack([plain.attribute(t, target=target, abs=False) for t in drawn]).mean(dim=0)
+        np.testing.assert_allclose(found, expected[0, 0].detach().numpy(), atol=1e-5)
+        if method != "smooth_gradient":
+            together = attribute(network, tiles, TARGET, method, batch_size=4)[k]
+            np.testing.assert_allclose(together, expected[0, 0].detach().numpy(), atol=1e-5)
 
 
 def state(network):
