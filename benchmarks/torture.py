@@ -715,8 +715,8 @@ def intermediates(campaign: Campaign, n: int) -> None:
             f for i in inputs for f in ([folder / i] if (folder / i).is_file() else sorted((folder / i).glob("*")))
         ]
         # the report shows pictures as they are, and of models their checksum
-        shown = (".png", ".pt") if name == "report" else (".png",)
-        victim = rng.choice([f for f in files if f.suffix not in shown and f.is_file()])
+        shown = (folder / "data/models",) if name == "report" else ()
+        victim = rng.choice([f for f in files if f.suffix != ".png" and f.parent not in shown and f.is_file()])
         relative = str(victim.relative_to(folder))
         raw = victim.read_bytes()
         ways: dict[str, Callable[[], bytes]] = {
