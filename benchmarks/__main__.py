@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks import geography, pipeline, training
 from benchmarks.measure import ceilings, machine
 from heatflow.errors import InputError
-from heatflow.files import replacing
+from heatflow.io.atomic import replacing
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -23,10 +23,11 @@ import pyogrio
 import yaml
 from dvc.exceptions import DvcException
 
-from heatflow.analysis.intervals import draw_weights, interval, verdict
-from heatflow.analysis.skill import scores
 from heatflow.errors import InputError
-from heatflow.files import replacing, write_csv
+from heatflow.evaluation.intervals import draw_weights, interval, verdict
+from heatflow.evaluation.skill import scores
+from heatflow.io.atomic import replacing
+from heatflow.io.text import write_csv
 from heatflow.learning.folds import block_of
 
 FOLDER = Path(__file__).parent

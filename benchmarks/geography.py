@@ -18,10 +18,10 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from benchmarks.measure import side_by_side, times
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import write_cog
 from heatflow.geo.tiles import cut_tiles, footprints
 from heatflow.geo.trend import trend_at
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.rasters import write_cog
 
 UTM = CRS.from_epsg(32611)
 SIZE = 200

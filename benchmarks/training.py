@@ -60,7 +60,7 @@ def own_epoch(engine: Engine, channels: list[int]):
     keep_freed_memory()
     rng = np.random.default_rng(0)
     tiles = rng.standard_normal((TILES, SIZE, SIZE), dtype=np.float32)
-    part = Part.of(tiles, rng.integers(0, 4, TILES), engine)
+    part = Part.from_arrays(tiles, rng.integers(0, 4, TILES), engine)
     network = engine.place(NetworkInNetwork(4, channels, 0.2, True, False))
     optimizer = make_optimizer(network, RECIPE)
     schedule = make_schedule(optimizer, RECIPE, 2)
@@ -115,7 +115,7 @@ def compare_inference(rounds: int) -> list[tuple[str, str]]:
     """Batched prediction and saliency against one tile at a time."""
     from captum.attr import Saliency
 
-    from heatflow.analysis.saliency import attribute
+    from heatflow.explanation.attribution import attribute
 
     engine = Engine(torch.device("cpu"), "float32")
     network = engine.place(NetworkInNetwork(4, HALF, 0.2, True, False)).eval()

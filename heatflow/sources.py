@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
 from heatflow.errors import InputError, printable
-from heatflow.files import parse_yaml
+from heatflow.io.text import parse_yaml
 
 CATALOGUE = Path("data/sources.yaml")
 FOLDER = Path("data/sources")

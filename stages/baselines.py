@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from heatflow.analysis.baselines import forest, linear, out_of_fold, terrain_statistics
-from heatflow.files import write_csv
-from heatflow.geo.raster import open_written
-from heatflow.geo.tiles import STATISTICS, classify, load_tiles
-from heatflow.geo.vector import read_table
+from heatflow.evaluation.baselines import forest, linear, out_of_fold, terrain_statistics
+from heatflow.geo.labels import STATISTICS, classify
+from heatflow.geo.tiles import PackedTiles
+from heatflow.io.rasters import open_written
+from heatflow.io.text import write_csv
+from heatflow.io.vectors import read_table
 from heatflow.learning.folds import Folds
-from stages._stage import BASELINES, FOLDS, KEPT, TERRAIN, TILE_TABLE, TILES, progress, read_params, run, say
+from stages._paths import BASELINES, FOLDS, KEPT, TERRAIN, TILE_TABLE, TILES
+from stages._runner import progress, read_params, run, say
 
 PARAMS = ("split.seed", "tile.edges", "tile.statistic")
 INPUTS = (TERRAIN, TILES, TILE_TABLE, KEPT, FOLDS)
@@ -21,14 +23,13 @@ def main():
     kept = read_table(KEPT)
     ids, label = kept["tile"].to_numpy(), kept["label"].to_numpy()
     split = Folds.read(FOLDS, ids)
-    every = read_table(TILE_TABLE)["tile"].to_numpy()
-    place, pixels = np.searchsorted(every, ids), load_tiles(TILES, len(every))
+    tiles = PackedTiles.load(TILES, TILE_TABLE)
     with open_written(TERRAIN) as terrain:
         resolution = terrain.res[0]
     with progress(len(ids), "terrain statistics", "tile") as bar:
         statistics = []
-        for k in place:
-            statistics.append(terrain_statistics(np.asarray(pixels[k]), resolution))
+        for k in tiles.rows(ids):
+            statistics.append(terrain_statistics(np.asarray(tiles.pixels[k]), resolution))
             bar.update()
     terrain_columns = np.array(statistics)
     known = {

@@ -4,11 +4,12 @@ import geopandas
 import numpy as np
 from shapely import LineString
 
-from heatflow.demo import make_region
-from heatflow.files import replacing
-from heatflow.geo.raster import write_cog
-from heatflow.geo.vector import write_features
-from stages._stage import DEMO, read_params, run, say
+from heatflow.demo.region import make_region
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import write_cog
+from heatflow.io.vectors import write_features
+from stages._paths import DEMO
+from stages._runner import read_params, run, say
 
 PARAMS = ("demo",)
 

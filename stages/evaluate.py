@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from heatflow.analysis.intervals import auc_table, compare
-from heatflow.analysis.skill import (
+from heatflow.errors import reading
+from heatflow.evaluation.intervals import auc_table, compare
+from heatflow.evaluation.skill import (
     area_for_half,
     calibration_error,
     confusion,
@@ -14,17 +15,16 @@ from heatflow.analysis.skill import (
     score,
     success_rate,
 )
-from heatflow.errors import reading
-from heatflow.files import read_csv, write_csv, write_json
-from heatflow.geo.tiles import STATISTICS, class_names, class_ranges, classify
-from heatflow.geo.vector import write_features
+from heatflow.geo.labels import STATISTICS, classify
+from heatflow.io.text import read_csv, write_csv, write_json
+from heatflow.io.vectors import write_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import COMPARED, block_of
 from heatflow.learning.models import load_networks
 from heatflow.learning.training import predict, reproducible
 from heatflow.present.figures import confusion_figure, curves_figure, save
-from stages._stage import (
+from stages._paths import (
     BASELINES,
     CURVES,
     FOLDS,
@@ -33,13 +33,11 @@ from stages._stage import (
     MODELS,
     PREDICTIONS,
     SCALING,
+    TABLES,
     TILE_TABLE,
     TILES,
-    progress,
-    read_params,
-    run,
-    say,
 )
+from stages._runner import progress, read_params, run, say
 
 PARAMS = (
     "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.statistic", "split.block_size", "split.seed",
@@ -57,8 +55,8 @@ INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS, SCALING, MODELS, CURVES, BASELINES)
 def main():
     params = read_params(PARAMS)
     p, engine = params.tile, Engine.choose(params.train.device, "float32", compile=False)
-    names = class_names(p.edges)
-    classes, first_high = len(names), p.edges.index(p.binary_edge) + 1
+    names = p.class_names
+    classes, first_high = len(names), p.first_high
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     label, n_wells = data.table["label"].to_numpy(), data.table["n_wells"].to_numpy()
     high, tile = label >= first_high, data.table["tile"].to_numpy()
@@ -76,7 +74,7 @@ def main():
     fitted = _read_baselines(tile, classes)
     own = {name: q for (name, statistic, random), q in fitted.items() if statistic == p.statistic and random == "no"}
     baselines = {"constant": constant} | own
-    size, stride = p.size, p.stride or p.size
+    size, stride = p.size, p.step
     block = block_of(table["row"].to_numpy(), table["col"].to_numpy(), params.split.block_size, size, stride)
     seed = params.split.seed
     skill = compare(label, probability, baselines, first_high, n_wells, block, seed)
@@ -100,29 +98,27 @@ def main():
     write_csv(METRICS / "success_rate.csv", pd.concat(found))
     write_csv(METRICS / "reliability.csv", reliability(high, p_high))
     ranked = {name: q for name, q in curves.items() if name != "constant"}
-    write_csv(METRICS / "strata.csv", auc_table(high, ranked, n_wells, block, seed))
+    write_csv(TABLES / "strata.csv", auc_table(high, ranked, n_wells, block, seed))
     of_statistic = []
     for statistic in STATISTICS:
         target = classify(data.table[f"residual_{statistic}"].to_numpy(), p.edges) >= first_high
         others = {n: q[:, first_high:].sum(axis=1) for (n, s, r), q in fitted.items() if s == statistic and r == "no"}
         against = auc_table(target, {"network": p_high} | others, n_wells, block, seed)
         of_statistic.append(against[against["wells"].isin(["equal", "all"])].assign(statistic=statistic))
-    write_csv(METRICS / "statistics.csv", pd.concat(of_statistic))
+    write_csv(TABLES / "statistics.csv", pd.concat(of_statistic))
     keys = ("accuracy", "quadratic_kappa", "auc_high", "loss")
     spread = [
         {"repeat": repeat, "seed": number, **{key: score(label, q, first_high)[key] for key in keys}}
         for (repeat, number), q in every.items()
     ]
-    write_csv(METRICS / "seeds.csv", pd.DataFrame(spread))
+    write_csv(TABLES / "seeds.csv", pd.DataFrame(spread))
     pairs = pd.DataFrame({"actual": [names[k] for k in label], "predicted": [names[k] for k in predicted]})
     write_csv(METRICS / "confusion.csv", pairs)
     guess = skill["baseline"]["constant"]
     title = (
         f"{len(label)} tiles, out of fold\naccuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%})"
     )
-    save(
-        confusion_figure(confusion(label, predicted, classes), class_ranges(p.edges), title), METRICS / "confusion.png"
-    )
+    save(confusion_figure(confusion(label, predicted, classes), p.class_ranges, title), METRICS / "confusion.png")
     save(curves_figure(read_csv(CURVES, CURVE_COLUMNS, dtype={"fold": str}), classes), METRICS / "curves.png")
     say(
         f"accuracy {skill['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), "

@@ -1,10 +1,11 @@
 """Leave out tiles that hold too little data to learn from."""
 
 from heatflow.errors import InputError
-from heatflow.files import write_csv, write_json
-from heatflow.geo.tiles import low_data
-from heatflow.geo.vector import read_features, write_features
-from stages._stage import KEPT, METRICS, TILE_TABLE, TILES_DROPPED, read_params, run, say
+from heatflow.geo.low_data import low_data
+from heatflow.io.text import write_csv, write_json
+from heatflow.io.vectors import read_features, write_features
+from stages._paths import KEPT, METRICS, TILE_TABLE, TILES_DROPPED
+from stages._runner import read_params, run, say
 
 PARAMS = ("filter",)
 INPUTS = (TILE_TABLE,)

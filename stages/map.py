@@ -5,48 +5,32 @@ import shapely
 from rasterio.windows import Window
 from scipy.stats import spearmanr
 
-from heatflow.analysis.baselines import terrain_statistics
-from heatflow.analysis.regional import (
+from heatflow.errors import InputError
+from heatflow.evaluation.baselines import terrain_statistics
+from heatflow.grid.grids import Grid, TileGrid, WindowGrid
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import open_written, write_cog
+from heatflow.io.text import write_json
+from heatflow.io.vectors import read_features, read_table, write_features
+from heatflow.learning.engine import Engine
+from heatflow.learning.fold_data import FoldData
+from heatflow.learning.models import load_networks
+from heatflow.learning.training import reproducible
+from heatflow.prediction.region import (
     LEAST_TERRAIN,
     Applicability,
     Ensemble,
-    Lattice,
     Learnt,
     at_tiles,
     best_places,
     layers,
     survey,
 )
-from heatflow.errors import InputError
-from heatflow.files import replacing, write_json
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import open_written, write_cog
-from heatflow.geo.tiles import class_ranges
-from heatflow.geo.vector import read_features, read_table, write_features
-from heatflow.learning.engine import Engine
-from heatflow.learning.fold_data import FoldData
-from heatflow.learning.models import load_networks
-from heatflow.learning.training import reproducible
 from heatflow.present.figures import save
-from heatflow.present.regional import map_figure
-from heatflow.present.style import write_style
-from stages._stage import (
-    FOLDS,
-    KEPT,
-    MAP,
-    METRICS,
-    MODELS,
-    PREDICTIONS,
-    SCALING,
-    TERRAIN,
-    TILE_TABLE,
-    TILES,
-    WELLS,
-    progress,
-    read_params,
-    run,
-    say,
-)
+from heatflow.present.map_figure import map_figure
+from heatflow.present.qgis import write_style
+from stages._paths import FOLDS, KEPT, MAP, METRICS, MODELS, PREDICTIONS, SCALING, TERRAIN, TILE_TABLE, TILES, WELLS
+from stages._runner import progress, read_params, run, say
 
 PARAMS = (
     "augment.resample", "filter.min_valid", "map", "split.buffer", "tile.binary_edge", "tile.edges", "tile.size",
@@ -60,15 +44,15 @@ SHADE = 1000  # pixels, at most, along an edge of the hillshade of the figure
 
 def main():
     p = read_params(PARAMS)
-    size, stride = p.tile.size, p.tile.stride or p.tile.size
-    first_high, ranges = p.tile.edges.index(p.tile.binary_edge) + 1, class_ranges(p.tile.edges)
+    size, stride = p.tile.size, p.tile.step
+    first_high, ranges = p.tile.first_high, p.tile.class_ranges
     classes = [f"p{k}" for k in range(len(ranges))]
     engine = Engine.choose(p.train.device, "float32", compile=False)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     every, scored = np.arange(len(data.table)), data.split.scored.tolist()
     with open_written(TERRAIN) as terrain:
-        grid = Grid.of(terrain)
-        lattice = Lattice(grid, size, p.map.stride or size // 2)
+        grid = Grid.from_dataset(terrain)
+        lattice = WindowGrid(grid, size, p.map.stride or size // 2)
         if (pixels := lattice.map_grid.width * lattice.map_grid.height) > MOST_PIXELS:
             raise InputError(f"map.stride: a map of {pixels:,} pixels is more than {MOST_PIXELS:,}; increase it")
         wells = grid.pixel(*shapely.get_coordinates(read_features(WELLS).geometry.array).T)

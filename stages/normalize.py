@@ -1,11 +1,12 @@
 """Fit the normalization of each fold on its training tiles alone."""
 
-from heatflow.files import write_json
-from heatflow.geo.tiles import load_tiles
-from heatflow.geo.vector import read_table
+from heatflow.geo.tiles import PackedTiles
+from heatflow.io.text import write_json
+from heatflow.io.vectors import read_table
 from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import fit_scaling
-from stages._stage import FOLDS, KEPT, METRICS, SCALING, TILE_TABLE, TILES, read_params, run, say
+from stages._paths import FOLDS, KEPT, METRICS, SCALING, TILE_TABLE, TILES
+from stages._runner import read_params, run, say
 
 PARAMS = ("normalize.method",)
 INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS)
@@ -13,12 +14,11 @@ INPUTS = (TILES, TILE_TABLE, KEPT, FOLDS)
 
 def main():
     method = read_params(PARAMS).normalize.method
-    place = {tile: k for k, tile in enumerate(read_table(TILE_TABLE)["tile"])}
-    tiles = load_tiles(TILES, len(place))
+    tiles = PackedTiles.load(TILES, TILE_TABLE)
     ids = read_table(KEPT)["tile"].to_numpy()
     fits = {}
     for fold, roles in enumerate(Folds.read(FOLDS, ids).roles):
-        fits[f"fold{fold}"] = fit_scaling((tiles[place[i]] for i in ids[roles == "train"]), method)
+        fits[f"fold{fold}"] = fit_scaling((tiles.pixels[k] for k in tiles.rows(ids[roles == "train"])), method)
     write_json(SCALING, fits, digits=9)
     low, high = min(f["low"] for f in fits.values()), max(f["high"] for f in fits.values())
     after_low = min((f["low"] - f["offset"]) / f["scale"] for f in fits.values())

@@ -12,31 +12,31 @@ import rasterio
 import shapely
 import yaml
 
-from heatflow.files import read_csv, read_json, replacing
-from heatflow.geo.grid import Grid
-from heatflow.geo.raster import open_written
-from heatflow.geo.tiles import class_names, class_ranges, classify, explained, load_tiles
-from heatflow.geo.vector import read_features, read_table
+from heatflow.geo.labels import classify
+from heatflow.geo.tiles import PackedTiles
+from heatflow.grid.grids import Grid
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import open_written
+from heatflow.io.text import read_csv, read_json
+from heatflow.io.vectors import read_features, read_table
 from heatflow.present import report
-from stages._stage import (
-    DATA,
+from stages._paths import (
     DEMO,
     EVALUATION,
     MAP,
     METRICS,
     MODELS,
     PREDICTIONS,
+    REPORT,
     SALIENCY,
+    TABLES,
     TERRAIN,
     TILE_TABLE,
     TILES,
     WELLS,
-    read_params,
-    run,
-    say,
 )
+from stages._runner import read_params, run, say
 
-REPORT = DATA / "report.html"
 DEMO_ABLATION = "benchmarks/ABLATION_demo.csv"
 SECTIONS = (
     "augment",
@@ -53,7 +53,7 @@ SECTIONS = (
     "wells",
 )
 PARAMS = ("data.ablation", "data.elevation", "data.faults", "data.structures", "data.wells", *SECTIONS)
-TABLES = {  # and what is read of them
+CONTENT = {  # tables, and what is read of them
     "strata": ("wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"),
     "statistics": ("wells", "prediction", "statistic", "auc", "auc_low", "auc_high"),
     "success_rate": ("prediction", "searched", "found"),
@@ -67,10 +67,16 @@ NUMBERS = {
     "saliency": ("verdict", "methods", "controls"),
     "map": ("mapped_share", "inside_applicability", "networks_per_window", "correlation_with_out_of_fold"),
 }
+
+
+def _table(name):
+    return (TABLES if name in ("strata", "statistics") else METRICS) / f"{name}.csv"
+
+
 PICTURES = ("folds.png", "curves.png", "map.png")
 INPUTS = (
     TERRAIN, WELLS, TILES, TILE_TABLE, MODELS, PREDICTIONS, SALIENCY, MAP, EVALUATION,
-    *(METRICS / f"{name}.json" for name in NUMBERS), *(METRICS / f"{name}.csv" for name in TABLES),
+    *(METRICS / f"{name}.json" for name in NUMBERS), *(_table(name) for name in CONTENT),
     *(METRICS / name for name in PICTURES), METRICS / "saliency",
 )  # fmt: skip
 PACKAGES = (
@@ -83,22 +89,22 @@ def main():
     p = read_params(PARAMS)
     numbers = {name: read_json(METRICS / f"{name}.json", keys) for name, keys in NUMBERS.items()}
     evaluation = read_json(EVALUATION, ("auc_high", "baseline", "skill", "tiles"))
-    tables = {name: read_csv(METRICS / f"{name}.csv", columns) for name, columns in TABLES.items()}
+    tables = {name: read_csv(_table(name), columns) for name, columns in CONTENT.items()}
     predictions, top = read_table(PREDICTIONS), read_table(MAP / "top.fgb")
-    ranges, at_demo = class_ranges(p.tile.edges), Path(p.data.elevation).is_relative_to(DEMO)
-    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge).replace("m2", "m²")
+    ranges, at_demo = p.tile.class_ranges, Path(p.data.elevation).is_relative_to(DEMO)
+    words = p.tile.explained(p.saliency.target).replace("m2", "m²")
     statistic = {"max": "largest", "p90": "90th percentile"}.get(p.tile.statistic, p.tile.statistic)
     ablation = report.ablation_rows(read_csv(p.data.ablation)) if _counts(p.data.ablation, at_demo) else []
     high = f"above {p.tile.binary_edge:g}"
     with open_written(TERRAIN) as terrain:
-        grid = Grid.of(terrain)
+        grid = Grid.from_dataset(terrain)
         shrink = max(1, -(-max(grid.shape) // report.MOST_PIXELS))
         elevation = terrain.read(1, out_shape=(grid.height // shrink, grid.width // shrink))
     km = grid.resolution / 1000
     extent = [grid.width * km, grid.height * km]
-    stride, size = (p.tile.stride or p.tile.size) * km, p.tile.size * km
+    stride, size = p.tile.step * km, p.tile.size * km
     method = "grad_cam" if "grad_cam" in p.saliency.methods else p.saliency.methods[0]
-    maps = _maps_of(predictions, SALIENCY / f"{method}.tif", p.tile.stride or p.tile.size, p.tile.size)
+    maps = _maps_of(predictions, SALIENCY / f"{method}.tif", p.tile.step, p.tile.size)
     sheets = report.thumbnails(*maps, grid.resolution)
     placed = predictions.assign(x=predictions["col"] * stride, y=predictions["row"] * stride)
     classes = [f"p{k}" for k in range(len(ranges))]
@@ -116,7 +122,7 @@ def main():
         "blocks": p.split.scheme == "blocks", "buffer": p.split.buffer, "probabilities": [f"p({r})" for r in ranges],
         "images": images, "evaluation": evaluation, "classes": ranges, "high": high,
         "charts": report.skill_charts(evaluation, tables["success_rate"], tables["reliability"], f"{high} mW/m²"),
-        "confusion": report.confusion_table(tables["confusion"], class_names(p.tile.edges)),
+        "confusion": report.confusion_table(tables["confusion"], p.tile.class_names),
         "strata": report.strata_rows(tables["strata"]), "statistics": report.statistics_rows(tables["statistics"]),
         "wells": numbers["wells"], "tiles": numbers["tiles"], "kept": numbers["filter"], "map": numbers["map"],
         "top": top.sort_values("rank").to_dict("records"), "tile_km": size, "statistic": statistic,
@@ -141,9 +147,8 @@ def main():
 
 def _maps_of(predictions, path, stride, size):
     """Terrain and signed saliency of each tile."""
-    every = read_table(TILE_TABLE)["tile"].to_numpy()
-    pixels = load_tiles(TILES, len(every))
-    tiles = [np.asarray(pixels[k]) for k in np.searchsorted(every, predictions["tile"].to_numpy())]
+    packed = PackedTiles.load(TILES, TILE_TABLE)
+    tiles = [np.asarray(packed.pixels[k]) for k in packed.rows(predictions["tile"].to_numpy())]
     if len(tiles) > report.MOST_THUMBNAILS:
         return [], []
     with open_written(path) as raster:

@@ -6,34 +6,34 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from heatflow.analysis import structure
-from heatflow.analysis.association import associate, attribute_ranks, standard_ranks
-from heatflow.analysis.saliency import PER_ELEVATION, TITLES, lattice_share, mosaic, surest_examples
-from heatflow.analysis.trial import BLIND, REMEMBERED, Trial, strength
-from heatflow.analysis.trust import dead_units
-from heatflow.analysis.unseen import Unseen, spread
-from heatflow.files import read_json, replacing, write_csv, write_json
+from heatflow.explanation import structure
+from heatflow.explanation.association import associate, attribute_ranks, standard_ranks
+from heatflow.explanation.attribution import PER_ELEVATION, TITLES, lattice_share, mosaic, surest_examples
+from heatflow.explanation.out_of_fold import Unseen, spread
+from heatflow.explanation.randomisation import dead_units
+from heatflow.explanation.sanity import BLIND, REMEMBERED, Trial, strength
 from heatflow.geo.attributes import STEEPNESS, block_mean
 from heatflow.geo.features import read_shapes
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import open_written, write_cog
-from heatflow.geo.surroundings import Surroundings
-from heatflow.geo.tiles import class_ranges, explained
-from heatflow.geo.vector import read_table
+from heatflow.geo.tile_attributes import Surroundings
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import open_written, write_cog
+from heatflow.io.text import read_json, write_csv, write_json
+from heatflow.io.vectors import read_table
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
 from heatflow.learning.models import load_networks
-from heatflow.present.attribution import (
+from heatflow.present.figures import save
+from heatflow.present.qgis import write_style
+from heatflow.present.saliency_figures import (
     SALIENCY_COLOURS,
     association_figure,
     saliency_figure,
     structure_figure,
     trust_figure,
 )
-from heatflow.present.figures import save
-from heatflow.present.style import write_style
-from stages._stage import (
+from stages._paths import (
     DEMO,
     EVALUATION,
     FOLDS,
@@ -43,15 +43,12 @@ from stages._stage import (
     PREDICTIONS,
     SALIENCY,
     SCALING,
+    TABLES,
     TERRAIN,
     TILE_TABLE,
     TILES,
-    progress,
-    read_params,
-    run,
-    say,
-    warn,
 )
+from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
     "data.elevation", "data.faults", "data.structures", "saliency", "split.block_size", "split.seed", "tile.edges",
@@ -71,16 +68,16 @@ REACH = {"structures": structure.NEAR_POINT, "faults": structure.NEAR_LINE, "ran
 def main():
     p = read_params(PARAMS)
     seed, shifts = p.split.seed, p.saliency.smooth_shifts
-    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge)
+    words = p.tile.explained(p.saliency.target)
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     predictions = read_table(PREDICTIONS)
     every = np.arange(len(predictions))
     with open_written(TERRAIN) as terrain:
-        tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
+        tiles = TileGrid(Grid.from_dataset(terrain), p.tile.size, p.tile.step)
     row, col, predicted = (predictions[name].to_numpy(dtype=np.int64) for name in ("row", "col", "predicted"))
     block = block_of(row, col, p.split.block_size, tiles.size, tiles.stride)
     engine = Engine.choose(p.train.device, "float32", compile=False)
-    first_high = p.tile.edges.index(p.tile.binary_edge) + 1
+    first_high = p.tile.first_high
     networks = [load_networks(MODELS, fold) for fold in range(data.folds)]
     unseen = Unseen(data, networks, engine, first_high, p.saliency.batch_size)
     missing = np.isnan(data.elevation(every))
@@ -91,7 +88,7 @@ def main():
     known = _known(around, looked, block[looked], STEEPNESS / tiles.grid.resolution, seed)
     asked = next((found for name, found in known.items() if name != "range_front"), None)
     ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in around.items()})
-    groups = _groups(predictions.iloc[looked], class_ranges(p.tile.edges))
+    groups = _groups(predictions.iloc[looked], p.tile.class_ranges)
     whole = missing[looked].mean(axis=(1, 2)) <= GAPS
 
     def terrain_of(index):
@@ -143,7 +140,7 @@ def main():
                 (f"{TITLES[method]} of {words}", maps),
                 (f"size of {TITLES[method]} of {words}", np.abs(maps)),
             ]
-            for k, name in enumerate(class_ranges(p.tile.edges) if p.saliency.per_class else []):
+            for k, name in enumerate(p.tile.class_ranges if p.saliency.per_class else []):
                 of_class = unseen.maps(method, every, np.full(len(every), k), shifts)
                 bands.append((f"{TITLES[method]} of class {k}, {name} mW/m2", np.where(missing, np.nan, of_class)))
             units = "score per km" if method in PER_ELEVATION else "score"
@@ -160,7 +157,7 @@ def main():
         skill = read_json(EVALUATION, ("auc_high_low",))
         answer = _answer(skill, asked, effects, methods, controls)
         if asked:
-            of_class = _groups(predictions.iloc[asked.index], class_ranges(p.tile.edges))
+            of_class = _groups(predictions.iloc[asked.index], p.tile.class_ranges)
             distances = structure.distance_table(profiles, asked.distance, DISTANCES, of_class)
             write_csv(folder / "distance.csv", distances)
             profiles = {
@@ -176,7 +173,7 @@ def main():
         columns = ["tile", "method", "attribute", "correlation", "p"]
         write_csv(folder / "association.csv", pd.concat(single, ignore_index=True)[columns])
     order = ["method", "attribute", "group", *(c for c in pooled_table if c not in ("method", "attribute", "group"))]
-    write_csv(METRICS / "association.csv", pooled_table[order])
+    write_csv(TABLES / "association.csv", pooled_table[order])
     write_json(
         METRICS / "saliency.json",
         {
@@ -289,8 +286,8 @@ def _dead(unseen):
 
 
 def _examples(predictions, data, maps, title, p, resolution, warnings):
-    words = explained(p.saliency.target, p.tile.edges, p.tile.binary_edge)
-    ranges = class_ranges(p.tile.edges)
+    words = p.tile.explained(p.saliency.target)
+    ranges = p.tile.class_ranges
     probability = predictions[[f"p{k}" for k in range(len(ranges))]].to_numpy()
     examples = []
     for tile in surest_examples(predictions["label"].to_numpy(), probability):

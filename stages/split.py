@@ -3,14 +3,14 @@
 import numpy as np
 
 from heatflow.errors import InputError
-from heatflow.files import write_csv, write_json
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import open_written
-from heatflow.geo.tiles import class_names
-from heatflow.geo.vector import read_table
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.rasters import open_written
+from heatflow.io.text import write_csv, write_json
+from heatflow.io.vectors import read_table
 from heatflow.learning.folds import COMPARED, ROLES, Folds, absent_classes, split_tiles
 from heatflow.present.figures import folds_figure, save
-from stages._stage import FOLDS, KEPT, METRICS, TERRAIN, read_params, run, say, warn
+from stages._paths import FOLDS, KEPT, METRICS, TERRAIN
+from stages._runner import read_params, run, say, warn
 
 PARAMS = ("split", "tile.edges", "tile.size", "tile.stride")
 INPUTS = (TERRAIN, KEPT)
@@ -21,7 +21,7 @@ def main():
     p = read_params(PARAMS)
     table = read_table(KEPT)
     label = table["label"].to_numpy()
-    names = class_names(p.tile.edges)
+    names = p.tile.class_names
     counts = np.bincount(label, minlength=len(names))
     missing = [name for name, n in zip(names, counts, strict=True) if n == 0]
     if missing:
@@ -44,7 +44,7 @@ def main():
             repeats=repeats,
             seed=p.split.seed,
             size=p.tile.size,
-            stride=p.tile.stride or p.tile.size,
+            stride=p.tile.step,
         )
 
     roles = deal(p.split.scheme, p.split.repeats)
@@ -67,7 +67,7 @@ def main():
         },
     )
     with open_written(TERRAIN) as terrain:
-        tiles = TileGrid(Grid.of(terrain), p.tile.size, p.tile.stride or p.tile.size)
+        tiles = TileGrid(Grid.from_dataset(terrain), p.tile.size, p.tile.step)
         step = max(1, max(terrain.shape) // MAP_PIXELS)
         elevation = terrain.read(1, out_shape=(terrain.height // step, terrain.width // step))
     first = roles[: p.split.folds]

@@ -3,11 +3,14 @@
 import numpy as np
 
 from heatflow.errors import InputError
-from heatflow.files import replacing, write_json
-from heatflow.geo.crs import parse_crs
-from heatflow.geo.raster import open_elevation, warp_strips, working_grid, write_cog
+from heatflow.geo.elevation import open_elevation, warp_strips, working_grid
 from heatflow.geo.trend import detrend
-from stages._stage import METRICS, TERRAIN, progress, read_params, run, say
+from heatflow.grid.crs import parse_crs
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import write_cog
+from heatflow.io.text import write_json
+from stages._paths import METRICS, TERRAIN
+from stages._runner import progress, read_params, run, say
 
 PARAMS = ("data.elevation", "terrain")
 

@@ -5,12 +5,14 @@ import numpy as np
 import shapely
 
 from heatflow.errors import InputError
-from heatflow.files import replacing, write_json
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import open_written
-from heatflow.geo.tiles import class_names, cut_tiles, footprints, label_tiles
-from heatflow.geo.vector import read_features, write_features
-from stages._stage import METRICS, TERRAIN, TILE_TABLE, TILES, WELLS, progress, read_params, run, say
+from heatflow.geo.tiles import cut_tiles, footprints, label_tiles
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import open_written
+from heatflow.io.text import write_json
+from heatflow.io.vectors import read_features, write_features
+from stages._paths import METRICS, TERRAIN, TILE_TABLE, TILES, WELLS
+from stages._runner import progress, read_params, run, say
 
 PARAMS = (
     "tile.size",
@@ -26,8 +28,8 @@ def main():
     p = read_params(PARAMS).tile
     wells = read_features(WELLS)
     with open_written(TERRAIN) as terrain:
-        grid = Grid.of(terrain)
-        tiles = TileGrid(grid, p.size, p.stride or p.size)
+        grid = Grid.from_dataset(terrain)
+        tiles = TileGrid(grid, p.size, p.step)
         if 0 in tiles.shape:
             raise InputError(
                 f"tile.size: {p.size} pixels is more than the terrain measures ({grid.width} x {grid.height} pixels); "
@@ -48,7 +50,7 @@ def main():
         with replacing(TILES) as beside, progress(len(table), "tile", "tile") as bar:
             table = table.join(cut_tiles(terrain, tiles, table, beside, on_tile=bar.update))
     write_features(TILE_TABLE, geopandas.GeoDataFrame(table, geometry=footprints(tiles, table)), "tiles")
-    names = class_names(p.edges)
+    names = p.class_names
     counts = np.bincount(table["label"], minlength=len(names))
     write_json(
         METRICS / "tiles.json",

@@ -1,6 +1,7 @@
 """Train a network on each fold."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,13 @@ import shapely
 import torch
 
 from heatflow.errors import InputError
-from heatflow.files import replacing, write_csv, write_json
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.raster import open_written
-from heatflow.geo.vector import read_features
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.atomic import replacing
+from heatflow.io.rasters import open_written
+from heatflow.io.text import write_csv, write_json
+from heatflow.io.vectors import read_features
 from heatflow.learning.augment import pipeline
-from heatflow.learning.checkpoint import Checkpoints, fingerprint
+from heatflow.learning.checkpoints import Checkpoints, fingerprint
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import save_networks
@@ -29,24 +31,9 @@ from heatflow.learning.training import (
     stuck_at_chance,
     train_network,
 )
-from stages._stage import (
-    CHECKPOINTS,
-    CURVES,
-    FOLDS,
-    KEPT,
-    METRICS,
-    MODELS,
-    SCALING,
-    TERRAIN,
-    TILE_TABLE,
-    TILES,
-    WELLS,
-    progress,
-    read_params,
-    run,
-    say,
-    warn,
-)
+from heatflow.pipeline import code_of
+from stages._paths import CHECKPOINTS, CURVES, FOLDS, KEPT, METRICS, MODELS, SCALING, TERRAIN, TILE_TABLE, TILES, WELLS
+from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = ("augment", "filter", "model", "split.buffer", "tile", "train")
 INPUTS = (TERRAIN, WELLS, TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
@@ -73,7 +60,7 @@ def main():
             f"{TILES}: tile {tested}, which fold {fold} tests, holds the same pixels as tile {learnt}, which it learns "
             f"from ({len(twins)} such pairs); a score on them is worth nothing, remove the copies from the terrain"
         )
-    classes = len(p.tile.edges) + 1
+    classes = p.tile.n_classes
     engine = Engine.choose(
         p.train.device,
         p.train.precision,
@@ -84,12 +71,16 @@ def main():
     keep_freed_memory()
     say(f"computing on {engine}")
     source_of = _patches(p, data, engine) if p.augment.resample else _tiles(p, data, engine)
-    checkpoints = Checkpoints(CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, __file__]))
+    checkpoints = Checkpoints(
+        CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, *code_of(Path(__file__), Path.cwd())])
+    )
     networks, histories, stuck, dead = [], [], 0, 0
     with progress(data.folds * p.train.seeds * recipe.epochs, "train", "epoch") as bar:
         for fold in range(data.folds):
             networks.append([])
-            training, validation = (Part.of(*data.part(fold, role), engine) for role in ("train", "validation"))
+            training, validation = (
+                Part.from_arrays(*data.part(fold, role), engine) for role in ("train", "validation")
+            )
             source = source_of(fold, training)
             for number in range(p.train.seeds):
                 name = f"fold {fold}" if p.train.seeds == 1 else f"fold {fold}, seed {number}"
@@ -108,7 +99,7 @@ def main():
                         batch_norm=p.model.batch_norm,
                         head_relu=p.model.head_relu,
                         loss=p.train.loss,
-                        first_high=p.tile.edges.index(p.tile.binary_edge) + 1,
+                        first_high=p.tile.first_high,
                     )
                     history = train_network(
                         network, source, validation, recipe, engine, on_epoch,
@@ -147,7 +138,7 @@ def main():
             "dead_classes": dead,
         },
     )
-    return checkpoints.clear
+    checkpoints.clear()
 
 
 def _tiles(p, data, engine):
@@ -159,9 +150,9 @@ def _tiles(p, data, engine):
 def _patches(p, data, engine):
     """Makes the source of patches cut anew inside a fold's training part."""
     with open_written(TERRAIN) as raster:
-        grid = Grid.of(raster)
+        grid = Grid.from_dataset(raster)
         elevation = raster.read(1)
-    tiles = TileGrid(grid, p.tile.size, p.tile.stride or p.tile.size)
+    tiles = TileGrid(grid, p.tile.size, p.tile.step)
     wells = read_features(WELLS)
     x, y = shapely.get_coordinates(wells.geometry.array).T
     place = np.column_stack([grid.top - y, x - grid.left]) / grid.resolution

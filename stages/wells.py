@@ -3,13 +3,14 @@
 import numpy as np
 
 from heatflow.errors import InputError
-from heatflow.files import write_csv, write_json
 from heatflow.geo.background import Background, background_grid
-from heatflow.geo.grid import Grid
-from heatflow.geo.raster import open_written, sample, write_cog
-from heatflow.geo.vector import write_features
 from heatflow.geo.wells import Columns, place_wells, read_wells, why_none_fits
-from stages._stage import BACKGROUND, METRICS, TERRAIN, WELLS, WELLS_DROPPED, read_params, run, say, warn
+from heatflow.grid.grids import Grid
+from heatflow.io.rasters import open_written, sample, write_cog
+from heatflow.io.text import write_csv, write_json
+from heatflow.io.vectors import write_features
+from stages._paths import BACKGROUND, METRICS, TERRAIN, WELLS, WELLS_DROPPED
+from stages._runner import read_params, run, say, warn
 
 PARAMS = ("data.wells", "wells")
 INPUTS = (TERRAIN,)
@@ -25,7 +26,7 @@ def main():
     if estimate and read["heat_flow_text"].isna().all():
         raise InputError(f"wells.background.when: always, and {path} has no column of heat flow to estimate it from")
     with open_written(TERRAIN) as terrain:
-        grid = Grid.of(terrain)
+        grid = Grid.from_dataset(terrain)
         if p.quality is not None and (read["quality"] == "").all():
             raise InputError(f"wells.quality: {path} has no column of quality codes; name it with wells.quality_column")
         if p.min_depth is not None and read["depth"].isna().all():

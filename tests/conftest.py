@@ -13,7 +13,7 @@ import rasterio
 import yaml
 from rasterio.transform import from_origin
 
-from heatflow.geo.grid import Grid
+from heatflow.grid.grids import Grid
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: threads of several workers wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 
+from heatflow.config.load import load
 from heatflow.errors import InputError
-from heatflow.files import read_csv, replacing, together, write_csv, write_json
-from heatflow.geo.opening import is_remote
-from heatflow.geo.raster import open_elevation
-from heatflow.geo.vector import read_features, write_features
+from heatflow.geo.elevation import open_elevation
 from heatflow.geo.wells import MAX_COLUMNS, read_wells
-from heatflow.learning.checkpoint import KEPT, Checkpoints, fingerprint
-from heatflow.params import load
-from tests.test_stages import TINY, inputs  # noqa: F401
+from heatflow.io.atomic import replacing
+from heatflow.io.text import read_csv, together, write_csv, write_json
+from heatflow.io.untrusted import is_remote
+from heatflow.io.vectors import read_features, write_features
+from heatflow.learning.checkpoints import KEPT, Checkpoints, fingerprint
+from tests.stages.test_stages import TINY, inputs  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 UP_TO_TRAINING = ("terrain", "wells", "tile", "filter", "split", "normalize")

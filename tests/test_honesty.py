@@ -9,8 +9,8 @@ import torch
 from shapely import Point
 from torchvision.transforms import v2
 
-from heatflow.analysis.baselines import linear, out_of_fold, terrain_statistics
-from heatflow.analysis.intervals import compare
+from heatflow.evaluation.baselines import linear, out_of_fold, terrain_statistics
+from heatflow.evaluation.intervals import compare
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import Folds, split_tiles
@@ -54,7 +54,7 @@ def skill(data):
     label = data.table["label"].to_numpy()
     probability = np.empty((len(label), 2))
     for k in range(data.folds):
-        training, validation = (Part.of(*data.part(k, role), ENGINE) for role in ("train", "validation"))
+        training, validation = (Part.from_arrays(*data.part(k, role), ENGINE) for role in ("train", "validation"))
         with reproducible(k):
             network = NetworkInNetwork(2, [6, 8, 8], 0.0, True, False)
             train_network(network, TileSource(training, v2.Identity()), validation, RECIPE, ENGINE)

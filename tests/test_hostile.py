@@ -27,17 +27,20 @@ from rasterio.windows import Window
 from shapely import Point, box
 
 import heatflow
-from heatflow import params, sources
+from heatflow import sources
+from heatflow.config import schema as params
 from heatflow.errors import InputError
-from heatflow.files import write_csv
-from heatflow.geo import raster, vetting
-from heatflow.geo.crs import parse_crs
+from heatflow.geo import elevation as raster
+from heatflow.geo import vetting
+from heatflow.geo.elevation import open_elevation
 from heatflow.geo.features import read_shapes
-from heatflow.geo.opening import DRIVERS, is_remote, opened_raster
-from heatflow.geo.raster import open_elevation, open_written
-from heatflow.geo.vector import read_table
 from heatflow.geo.wells import MAX_ROWS, read_wells
-from heatflow.learning.checkpoint import Checkpoints
+from heatflow.grid.crs import parse_crs
+from heatflow.io.rasters import open_written
+from heatflow.io.text import write_csv
+from heatflow.io.untrusted import DRIVERS, is_remote, opened_raster
+from heatflow.io.vectors import read_table
+from heatflow.learning.checkpoints import Checkpoints
 from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import NetworkInNetwork
 from stages import _stage
@@ -267,7 +270,7 @@ def test_raster_that_takes_data_from_another_folder_is_refused(write_raster, mon
     path = write_raster(np.ones((8, 9), dtype=np.float32))
     elsewhere = property(lambda self: [path, "/etc/passwd"])
     monkeypatch.setattr(
-        "heatflow.geo.opening.DatasetReader", type("R", (rasterio.DatasetReader,), {"files": elsewhere})
+        "heatflow.io.untrusted.DatasetReader", type("R", (rasterio.DatasetReader,), {"files": elsewhere})
     )
     no_raster(path, "another folder: /etc/passwd")
 
@@ -279,7 +282,7 @@ def test_netcdf_4_has_to_be_named(tmp_path):
     assert "GPKG" not in DRIVERS
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("heatflow.geo.opening.DatasetReader", lambda path, driver: seen.append(driver) or io.BytesIO())
+        patch.setattr("heatflow.io.untrusted.DatasetReader", lambda path, driver: seen.append(driver) or io.BytesIO())
         (tmp_path / "dem.nc").write_bytes(b"CDF\x02" + bytes(500))
         with pytest.raises(AttributeError), opened_raster(str(tmp_path / "dem.nc"), None):
             pass
@@ -293,7 +296,7 @@ def test_network_is_off_while_a_raster_is_opened(write_raster, monkeypatch):
         assert getenv()["GDAL_HTTP_PROXY"] == "127.0.0.1:9"
         raise OSError("seen")
 
-    monkeypatch.setattr("heatflow.geo.opening.DatasetReader", opened)
+    monkeypatch.setattr("heatflow.io.untrusted.DatasetReader", opened)
     no_raster(write_raster(np.ones((8, 9), dtype=np.float32)), "seen")
 
 

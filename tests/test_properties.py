@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from torch import nn
 
-from heatflow.analysis.saliency import attribute, mosaic
-from heatflow.geo.grid import Grid, TileGrid
-from heatflow.geo.tiles import STATISTICS, classify, cut_tiles, label_tiles
+from heatflow.explanation.attribution import attribute, mosaic
+from heatflow.geo.labels import STATISTICS, classify
+from heatflow.geo.tiles import cut_tiles, label_tiles
+from heatflow.grid.grids import Grid, TileGrid
 
 UTM = CRS.from_epsg(32611)
 HEIGHT, WIDTH = 23, 31

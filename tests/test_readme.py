@@ -9,10 +9,10 @@ import pyogrio
 import pytest
 import yaml
 
-from heatflow import params
-from heatflow.params_page import page
+from heatflow.config import schema as params
+from heatflow.config.reference import page
 from tests.conftest import ROOT, params_with
-from tests.test_pipeline import call, clone  # noqa: F401 (a fixture)
+from tests.stages.test_pipeline import call, clone  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 README = (ROOT / "README.md").read_text()

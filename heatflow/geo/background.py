@@ -16,8 +16,8 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from heatflow.errors import InputError
-from heatflow.geo.grid import Grid
 from heatflow.geo.plane import height_of_plane
+from heatflow.grid.grids import Grid
 
 TOLERATED = 50.0  # mW/m2, residual up to which a well keeps its whole weight
 DECADE = 25.0  # mW/m2 beyond it over which the weight falls to a tenth

@@ -12,8 +12,8 @@ from shapely import box
 
 from heatflow.errors import InputError
 from heatflow.geo.attributes import distance_to
-from heatflow.geo.grid import Grid
-from heatflow.geo.opening import UNREADABLE, vector_file
+from heatflow.grid.grids import Grid
+from heatflow.io.untrusted import UNREADABLE, vector_file
 
 
 def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeries:

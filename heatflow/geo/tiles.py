@@ -1,7 +1,7 @@
 """Tiles: which wells each holds, its class, its pixels, and whether they are enough."""
 
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
@@ -12,52 +12,10 @@ from rasterio.windows import Window
 from shapely import box
 
 from heatflow.errors import reading
-from heatflow.geo.grid import TileGrid
-
-STATISTICS = {
-    "max": lambda groups: groups.max(),
-    "p90": lambda groups: groups.quantile(0.9),
-    "median": lambda groups: groups.median(),
-    "mean": lambda groups: groups.mean(),
-}
-
-
-def classify(residual: np.ndarray, edges: list[float]) -> np.ndarray:
-    """Class of each residual: the number of edges below it. Classes are right-closed, so an edge is in the lower one.
-
-    >>> classify(np.array([-5.0, 25.0, 25.1, 200.0, 9000.0]), [25, 50, 200])
-    array([0, 0, 1, 2, 3])
-    """
-    return np.searchsorted(np.asarray(edges, dtype=np.float64), residual, side="left")
-
-
-def class_names(edges: list[float]) -> list[str]:
-    """Label text that sorts.
-
-    >>> class_names([25, 50, 200])
-    ['0: <=25', '1: 25-50', '2: 50-200', '3: >200']
-    """
-    return [f"{k}: {text}" for k, text in enumerate(class_ranges(edges))]
-
-
-def class_ranges(edges: list[float]) -> list[str]:
-    """Range of residuals of each class, mW/m2.
-
-    >>> class_ranges([25, 50, 200])
-    ['<=25', '25-50', '50-200', '>200']
-    """
-    text = [f"{e:g}" for e in edges]
-    return [f"<={text[0]}", *(f"{a}-{b}" for a, b in pairwise(text)), f">{text[-1]}"]
-
-
-def explained(target: str | int, edges: list[float], binary_edge: float) -> str:
-    """What `saliency.target` explains, in words.
-
-    >>> explained("predicted", [25, 50], 50), explained(2, [25, 50], 50)
-    ('the class predicted', 'class 2, >50 mW/m2')
-    """
-    named = {"predicted": "the class predicted", "high": f"the log-odds of above {binary_edge:g} mW/m2"}
-    return named[target] if isinstance(target, str) else f"class {target}, {class_ranges(edges)[target]} mW/m2"
+from heatflow.geo.labels import STATISTICS, label_squares
+from heatflow.geo.low_data import data_statistics
+from heatflow.grid.grids import TileGrid
+from heatflow.io.vectors import read_table
 
 
 def label_tiles(
@@ -89,15 +47,14 @@ def label_tiles(
         Index of the wells that lie in no tile: in the margin past the last whole tile or in a gap between tiles.
     """
     index, row, col = tiles.tiles_of(pixel_row, pixel_column)
-    columns = tiles.shape[1]
-    groups = pd.Series(np.asarray(residual, dtype=np.float64)[index]).groupby(row * columns + col)
-    every = {f"residual_{name}": of(groups) for name, of in STATISTICS.items()}
-    table = pd.DataFrame({"n_wells": groups.size(), "residual": every[f"residual_{statistic}"], **every})
-    table = table[table["n_wells"] >= min_wells]
-    table = table.rename_axis("tile").reset_index()
-    table.insert(1, "row", table["tile"] // columns)
-    table.insert(2, "col", table["tile"] % columns)
-    table["label"] = classify(table["residual"].to_numpy(), edges)
+    tile, residual = tiles.ids(row, col), np.asarray(residual, dtype=np.float64)[index]
+    table = label_squares(tile, residual, statistic=statistic, min_wells=min_wells, edges=edges)
+    groups = pd.Series(residual).groupby(tile)
+    every = {f"residual_{name}": compute(groups) for name, compute in STATISTICS.items()}
+    table = table.join(pd.DataFrame(every))
+    table = table[["n_wells", "residual", *every, "label"]].rename_axis("tile").reset_index()
+    table.insert(1, "row", tiles.rows_and_columns(table["tile"])[0])
+    table.insert(2, "col", tiles.rows_and_columns(table["tile"])[1])
     unplaced = np.ones(len(np.asarray(pixel_row)), dtype=bool)
     unplaced[index] = False
     return table, np.flatnonzero(unplaced)
@@ -136,56 +93,47 @@ def cut_tiles(
             for col in here:
                 tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + size], dtype="<f4")
                 packed.write(tile.data)
-                described.append(_describe(tile))
+                described.append(data_statistics(tile.reshape(1, -1)))
                 on_tile()
-    return pd.DataFrame(described, columns=["valid", "relief", "constant"])
+    return pd.concat(described, ignore_index=True)
 
 
-def load_tiles(path: str | Path, n: int) -> np.ndarray:
-    """The packed array of n tiles that `cut_tiles` wrote, float32 (n, size, size), left on disk until asked for.
-
-    Raises
-    ------
-    InputError
-        It is damaged, cut short, or holds another number of tiles.
-    """
-    with reading(path):
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-        if pixels.ndim != 3 or len(pixels) != n:
-            raise ValueError(f"its shape is {pixels.shape}, and there are {n} tiles")
-    return pixels
-
-
-def _describe(tile):
-    values = np.sort(tile, axis=None)  # NaN comes last
-    n = values.searchsorted(np.nan)
-    if not n:
-        return 0.0, np.nan, np.nan
-    values = values[:n]
-    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
-    commonest = np.diff(starts, prepend=0, append=n).max()
-    return n / tile.size, float(values[-1] - values[0]), commonest / n
-
-
-def low_data(
-    table: pd.DataFrame, *, min_valid: float, min_relief: float | None, max_constant: float | None
-) -> pd.Series:
-    """Why each tile holds too little data to learn from; "" where it holds enough.
+@dataclass(frozen=True)
+class PackedTiles:
+    """The packed array of all tiles, left on disk until asked for, and the number of the tile in each row of it.
 
     Parameters
     ----------
-    table : with ``valid``, ``relief`` and ``constant``, as `cut_tiles` gives them
-    min_valid : smallest share of pixels with data
-    min_relief : m; None: no test
-    max_constant : largest share of pixels with one and the same value (a fill that is not marked); None: no test
+    pixels : float32 array, shape (n, size, size), metres, NaN where there is no data
+    ids : int array, shape (n,), ascending
     """
-    tests = [((table["valid"] < min_valid) | (table["valid"] == 0), "too few pixels with data")]
-    if max_constant is not None:
-        tests.append((table["constant"] > max_constant, "constant fill"))
-    if min_relief is not None:
-        tests.append((table["relief"] < min_relief, "no relief"))
-    conditions, reasons = zip(*tests, strict=True)
-    return pd.Series(np.select(conditions, reasons, default=""), index=table.index, dtype=object)
+
+    pixels: np.ndarray
+    ids: np.ndarray
+
+    @classmethod
+    def load(cls, path: str | Path, table: str | Path) -> "PackedTiles":
+        """Read what the tile stage wrote: the array at `path`, and the table of its tiles.
+
+        Raises
+        ------
+        InputError
+            One of the two is damaged, or they have different numbers of tiles.
+        """
+        ids = read_table(table)["tile"].to_numpy()
+        with reading(path):
+            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+            if pixels.ndim != 3 or len(pixels) != len(ids):
+                raise ValueError(f"its shape is {pixels.shape}, and there are {len(ids)} tiles")
+        return cls(pixels, ids)
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """Rows of the array that hold tiles, by their numbers; int array (m,)."""
+        return np.searchsorted(self.ids, ids)
+
+    def elevation(self, ids: np.ndarray) -> np.ndarray:
+        """Tiles by their numbers, in metres; float32 array (m, size, size), NaN where there is no data."""
+        return np.asarray(self.pixels[self.rows(ids)])
 
 
 def footprints(tiles: TileGrid, table: pd.DataFrame) -> geopandas.GeoSeries:

@@ -32,7 +32,7 @@ def detrend(
     Where the radius is 200 pixels or more, pixels are gathered in square cells of at most radius / 100. Each keeps the
     sums that a plane is fitted to, so that a plane is still removed exactly; only the weight is that of the cell's
     centre, and the trend, found at the centres, is interpolated by cubic convolution. On rough terrain that moves the
-    trend by less than 0.03 % of the standard deviation of elevation (tests/test_trend.py).
+    trend by less than 0.03 % of the standard deviation of elevation (tests/geo/test_trend.py).
 
     Parameters
     ----------

@@ -20,9 +20,9 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from heatflow.errors import InputError
-from heatflow.geo.crs import parse_crs
-from heatflow.geo.grid import Grid
-from heatflow.geo.opening import UNREADABLE, vector_file
+from heatflow.grid.crs import parse_crs
+from heatflow.grid.grids import Grid
+from heatflow.io.untrusted import UNREADABLE, vector_file
 
 LONGITUDE = ("longitude", "lon", "long", "lng", "long_ew", "longitude_deg", "lon_deg", "x_wgs84")
 LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
@@ -50,7 +50,7 @@ TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is i
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a table of wells; None looks for the usual ones. The meaning: heatflow/params.py."""
+    """Names of the columns of a table of wells; None looks for the usual ones. The meaning: config/schema.py."""
 
     residual: str | None = None
     heat_flow: str | None = None

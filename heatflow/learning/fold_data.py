@@ -8,10 +8,10 @@ import geopandas
 import numpy as np
 
 from heatflow.errors import reading
-from heatflow.files import read_json
-from heatflow.geo.grid import TileGrid
-from heatflow.geo.tiles import load_tiles
-from heatflow.geo.vector import read_features
+from heatflow.geo.tiles import PackedTiles
+from heatflow.grid.grids import TileGrid
+from heatflow.io.text import read_json
+from heatflow.io.vectors import read_features
 from heatflow.learning.folds import Folds
 from heatflow.learning.scaling import normalise
 
@@ -20,28 +20,31 @@ from heatflow.learning.scaling import normalise
 class FoldData:
     """Kept tiles with their roles and scalings.
 
-    `table`: the kept tiles, a row each. `pixels`: packed array of all tiles (n, size, size), metres, NaN for nodata.
-    `position`: row of `pixels` that holds each kept tile. `split`: the folds. `scalings`: one for each fold.
+    Parameters
+    ----------
+    table : GeoDataFrame
+        The kept tiles, a row each.
+    tiles : PackedTiles
+        Of all tiles, kept or not.
+    split : Folds
+    scalings : list of dict
+        One for each fold.
     """
 
     table: geopandas.GeoDataFrame
-    pixels: np.ndarray
-    position: np.ndarray
+    tiles: PackedTiles
     split: Folds
     scalings: list[dict[str, float]]
 
     @classmethod
     def load(cls, tiles: Path, tile_table: Path, kept: Path, folds: Path, scaling: Path) -> "FoldData":
         """Read what the tile, filter, split and normalize stages wrote; pixels stay on disk until asked for."""
-        every = read_features(tile_table)["tile"].to_numpy()
         table = read_features(kept)
         split = Folds.read(folds, table["tile"].to_numpy())
         of_fold = read_json(scaling)
         with reading(scaling):
             scalings = [of_fold[f"fold{k}"] for k in range(len(split.roles))]
-        pixels = load_tiles(tiles, len(every))
-        position = np.searchsorted(every, table["tile"].to_numpy())
-        return cls(table=table, pixels=pixels, position=position, split=split, scalings=scalings)
+        return cls(table, PackedTiles.load(tiles, tile_table), split, scalings)
 
     @property
     def roles(self) -> np.ndarray:
@@ -63,7 +66,7 @@ class FoldData:
 
     def elevation(self, index: np.ndarray) -> np.ndarray:
         """Tiles in metres, float32 (m, size, size), NaN for nodata."""
-        return np.asarray(self.pixels[self.position[index]])
+        return self.tiles.elevation(self.table["tile"].to_numpy()[index])
 
     def normalised(self, fold: int, index: np.ndarray) -> np.ndarray:
         """Tiles as the network of a fold sees them, float32 (m, size, size)."""
@@ -90,7 +93,7 @@ class FoldData:
         """
         same: dict[bytes, list[int]] = {}
         for k in np.flatnonzero(self.table["relief"].to_numpy() > 0).tolist():
-            content = np.ascontiguousarray(self.pixels[self.position[k]])
+            content = np.ascontiguousarray(self.elevation(np.array([k])))
             same.setdefault(hashlib.sha256(content.data).digest(), []).append(k)
         tile = self.table["tile"].to_numpy()
         return [

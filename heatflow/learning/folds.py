@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatflow.errors import InputError, reading
-from heatflow.files import read_csv
+from heatflow.io.text import read_csv
 
 ROLES = ("train", "validation", "test", "buffer")
 COMPARED = "random"

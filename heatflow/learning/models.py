@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from heatflow.errors import reading
-from heatflow.files import read_json, write_json
+from heatflow.io.text import read_json, write_json
 from heatflow.learning.network import NetworkInNetwork
 
 MAX_BYTES, MAX_PICKLE = 1_000_000_000, 10_000_000  # of a file of weights, and of their names in it

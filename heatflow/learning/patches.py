@@ -14,8 +14,8 @@ from scipy.spatial import cKDTree
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from heatflow.geo.grid import TileGrid
-from heatflow.geo.tiles import STATISTICS, classify
+from heatflow.geo.labels import STATISTICS, classify
+from heatflow.grid.grids import TileGrid
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
 PROBE = 16  # points along each edge at which a place is looked at before it is taken
@@ -49,7 +49,7 @@ class Terrain:
 
 @dataclass(frozen=True)
 class Rules:
-    """What makes a place a patch; the meaning of each field stands in heatflow/params.py.
+    """What makes a place a patch; the meaning of each field stands in heatflow/config/schema.py.
 
     `degrees`: patches are turned by an angle from 0 to this. `flip`: and mirrored, one in two.
     """

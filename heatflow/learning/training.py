@@ -23,7 +23,7 @@ DEAD_SPREAD = 1e-6  # a class whose scores differ by less than this between tile
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the meaning of each field stands in heatflow/params.py."""
+    """How to train; the meaning of each field stands in heatflow/config/schema.py."""
 
     epochs: int
     batch_size: int
@@ -44,7 +44,7 @@ class Part:
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, tiles: np.ndarray, labels: np.ndarray, engine: Engine) -> "Part":
+    def from_arrays(cls, tiles: np.ndarray, labels: np.ndarray, engine: Engine) -> "Part":
         pixels = torch.from_numpy(tiles)[:, None].to(engine.device, engine.dtype)
         return cls(pixels, torch.from_numpy(labels).to(engine.device))
 

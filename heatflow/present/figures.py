@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
-from heatflow.files import replacing
-from heatflow.geo.grid import TileGrid
+from heatflow.grid.grids import TileGrid
+from heatflow.io.atomic import replacing
 
 FOLD_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")  # Okabe and Ito (2008)
 ROLE_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#D55E00", "buffer": "#F0E442"}

@@ -1,1 +1,0 @@
-"""What the trained networks are worth, and what they look at."""

@@ -1,0 +1,1 @@
+"""The params, typed, and what follows from them."""

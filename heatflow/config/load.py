@@ -1,0 +1,129 @@
+"""Reading params.yaml: the whole file is checked before a stage does any work, and all faults are reported at once."""
+
+import math
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from heatflow.config.schema import Params, Section
+from heatflow.errors import InputError
+from heatflow.io.text import parse_yaml
+
+Location = tuple[str | int, ...]
+
+
+class _Short(reprlib.Repr):
+    """What stands in the file, in a line."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if abs(x) < 10**40 else "a number of more than 40 digits"
+
+
+SHORT = _Short()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 100, 100
+
+
+def load(path: str | Path, names: tuple[str, ...] | None = None) -> Params:
+    """Check the whole of params.yaml and return it, or the sections and single params that are named.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : tuple of str, optional
+        Sections and params such as ``("tile", "data.elevation")``. What is not named is missing from the result, so
+        that a stage cannot use a param that it has not declared. None returns all.
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    InputError
+        With every fault of the file: file, line, key, what is allowed, and what stands there.
+
+    Examples
+    --------
+    >>> load("params.yaml").tile.class_names
+    ['0: <=25', '1: 25-50', '2: 50-200', '3: >200']
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run from the top folder of the project")
+    try:
+        content, nodes = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold sections such as 'train:', it holds {type(content).__name__}")
+    lines = _key_lines(nodes)
+    faults = [f"{_where(path, key[:-1], lines)}: {'.'.join(key)}: missing" for key in _missing(Params, content)]
+    try:
+        params = Params.model_validate(content)
+    except ValidationError as error:
+        faults += [_describe(path, fault, lines) for fault in error.errors(include_url=False)]
+    if faults:
+        raise InputError("\n".join(faults))
+    return params if names is None else _only(params, names)
+
+
+def _only(params: Params, names: tuple[str, ...]) -> Params:
+    """Params without what is not named."""
+    sections: dict[str, Section] = {}
+    for section in dict.fromkeys(name.partition(".")[0] for name in names):
+        whole = getattr(params, section)
+        keys = [name.partition(".")[2] for name in names if name.partition(".")[0] == section]
+        part = {key: getattr(whole, key) for key in keys if key}
+        sections[section] = whole if "" in keys else type(whole).model_construct(set(part), **part)
+        for key in type(whole).model_fields.keys() - part.keys() if "" not in keys else ():
+            vars(sections[section]).pop(key, None)  # model_construct fills in defaults
+    chosen = Params.model_construct(set(sections), **sections)
+    for key in Params.model_fields.keys() - sections.keys():
+        vars(chosen).pop(key, None)
+    return chosen
+
+
+def _missing(model: type[Section], content: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Keys that params.yaml lacks: DVC tracks what stands in the file, so that nothing is left to a default."""
+    for name, field in model.model_fields.items():
+        if name not in content:
+            yield (*prefix, name)
+        elif (
+            isinstance(kind := field.annotation, type) and issubclass(kind, Section) and isinstance(content[name], dict)
+        ):
+            yield from _missing(kind, content[name], (*prefix, name))
+
+
+def _where(path: Path, location: Location, lines: dict[Location, int]) -> str:
+    return f"{path}:{lines[location]}" if location in lines and location else str(path)
+
+
+def _describe(path: Path, fault: Any, lines: dict[Location, int]) -> str:
+    location = fault["loc"]
+    known = tuple(location[: max(n for n in range(len(location) + 1) if location[:n] in lines)])
+    # below a known key pydantic names the branch of a union that it tried, which is nothing that the file holds
+    where, key = _where(path, known, lines), ".".join(map(str, known)) or "params"
+    message = fault["msg"].removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{where}: {key}: unknown key; remove it or correct its name"
+        case "value_error":
+            return f"{where}: {key}: {message}"
+    given = fault["input"]
+    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else SHORT.repr(given)
+    return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
+
+
+def _key_lines(node: yaml.Node | None, prefix: Location = ()) -> dict[Location, int]:
+    """Line number of every key path of a composed YAML document, no deeper than params go."""
+    if node is None:
+        return {}
+    lines: dict[Location, int] = {prefix: node.start_mark.line + 1}
+    if isinstance(node, yaml.MappingNode) and len(prefix) < 3:
+        for key, value in node.value:
+            lines |= _key_lines(value, (*prefix, key.value)) | {(*prefix, key.value): key.start_mark.line + 1}
+    return lines

@@ -1,0 +1,1 @@
+"""The synthetic region that the default run learns from."""

@@ -1,0 +1,1 @@
+"""Skill, its intervals, and the baselines that it is compared with."""

@@ -1,0 +1,1 @@
+"""Saliency maps, their sanity checks, their association with terrain, and the effect of structure."""

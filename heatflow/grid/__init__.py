@@ -1,0 +1,1 @@
+"""Where a pixel, a tile and a coordinate are."""

@@ -1,0 +1,1 @@
+"""Files: those that flow between stages, and those that strangers made."""

@@ -1,0 +1,113 @@
+"""Rasters between stages: cloud-optimised GeoTIFFs, written by strips and read by windows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.windows import Window
+
+from heatflow.errors import reading
+from heatflow.grid.grids import Grid
+
+COG = {
+    "driver": "COG",
+    "statistics": "YES",
+    "compress": "DEFLATE",
+    "predictor": "YES",
+    "level": 1,
+    "blocksize": 256,
+    "bigtiff": "IF_SAFER",
+}
+
+
+def write_cog(
+    path: str | Path,
+    grid: Grid,
+    strips: Iterator[tuple[int, np.ndarray]],
+    *,
+    bands: tuple[str, ...] = ("elevation",),
+    units: str = "m",
+    on_strip: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Write strips of rows as a cloud-optimised GeoTIFF: tiled, compressed, with overviews; float32, nodata NaN.
+
+    Parameters
+    ----------
+    strips : iterator of (first row, array of shape (rows, width) or (bands, rows, width))
+    bands : descriptions of the bands
+    on_strip : called with the number of rows written, for progress
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.stem}.draft.tif")
+    profile = {
+        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands), "dtype": "float32",
+        "crs": grid.crs, "transform": grid.transform, "nodata": np.nan, "tiled": True, "blockxsize": 256,
+        "blockysize": 256, "bigtiff": "IF_SAFER", "sparse_ok": True, "interleave": "band",
+    }  # fmt: skip
+    try:
+        with rasterio.open(draft, "w", **profile) as out:
+            for number, description in enumerate(bands, start=1):
+                out.set_band_description(number, description)
+                out.set_band_unit(number, units)
+            for row, strip in strips:
+                strip = strip if strip.ndim == 3 else strip[None]
+                out.write(strip, window=Window(0, row, grid.width, strip.shape[1]))
+                on_strip(strip.shape[1])
+        rasterio.shutil.copy(draft, path, overview_resampling="AVERAGE", num_threads="ALL_CPUS", **COG)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_written(path: str | Path) -> Iterator[rasterio.DatasetReader]:
+    """A raster that an earlier stage wrote, and nothing that only looks like one or lies beside it.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    with reading(path), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        dataset = rasterio.open(path, driver="GTiff")
+    with dataset:
+        yield dataset
+
+
+def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Values of the first band at pixels inside the raster, read a strip of blocks at a time.
+
+    Parameters
+    ----------
+    row, column : int arrays, shape (n,)
+
+    Returns
+    -------
+    float32 array, shape (n,)
+    """
+    values = np.full(len(row), np.nan, dtype=np.float32)
+    height = dataset.block_shapes[0][0]
+    strips = row // height
+    for strip in np.unique(strips):
+        here = np.flatnonzero(strips == strip)
+        left, right = int(column[here].min()), int(column[here].max()) + 1
+        top = int(strip * height)
+        window = Window(left, top, right - left, min(height, dataset.height - top))
+        block = dataset.read(1, window=window)
+        values[here] = block[row[here] - top, column[here] - left]
+    return values
+
+
+def read_around(dataset: rasterio.DatasetReader, top: int, left: int, size: int, margin: int) -> np.ndarray:
+    """A square of the first band with `margin` pixels around it, float32 (size + 2 margin, the same), NaN outside."""
+    edge = size + 2 * margin
+    found = np.full((edge, edge), np.nan, dtype=np.float32)
+    first_row, first_column = top - margin, left - margin
+    r0, c0 = max(0, first_row), max(0, first_column)
+    r1, c1 = min(dataset.height, first_row + edge), min(dataset.width, first_column + edge)
+    if r0 < r1 and c0 < c1:
+        inside = slice(r0 - first_row, r1 - first_row), slice(c0 - first_column, c1 - first_column)
+        found[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))
+    return found

@@ -1,0 +1,1 @@
+"""Predictions of a whole region, and where they apply."""

@@ -1,0 +1,54 @@
+"""The table of the report's experiments: paired differences, names that change with the code, no paths of a machine."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks import ablation
+from heatflow.config import schema as params
+from tests.conftest import params_with
+
+
+def run_of(predicted, label, tiles, **changes):
+    p = np.full((len(label), 4), 0.1)
+    p[np.arange(len(label)), predicted] = 0.7
+    table = pd.DataFrame(p, columns=[f"p{k}" for k in range(4)], index=pd.Index(tiles, name="tile"))
+    row, col = np.divmod(np.asarray(tiles), 20)
+    return {"predictions": table.assign(label=label, row=row, col=col), "params": params_with(**changes)}
+
+
+def test_differences_are_taken_on_the_tiles_that_both_runs_have():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 4, 400)
+    knows = run_of(label, label, np.arange(400))
+    guesses = run_of(rng.integers(0, 4, 300), label[100:], np.arange(100, 400))
+    accuracy, auc = ablation._difference(knows, guesses)
+    right = np.mean(guesses["predictions"][["p0", "p1", "p2", "p3"]].to_numpy().argmax(axis=1) == label[100:])
+    assert accuracy[0] == pytest.approx(1 - right)
+    assert accuracy[1] < accuracy[0] < accuracy[2]
+    assert auc[1] > 0.3
+    assert ablation._change(accuracy, 100, 1).endswith("better")
+    same = ablation._difference(knows, knows)[0]
+    assert ablation._change(same, 100, 1) == "+0.0 (+0.0 to +0.0), within noise"
+
+
+def test_every_row_is_a_change_that_params_allow(tmp_path):
+    for name, row in ablation.ROWS.items():
+        content = params_with()
+        for change in row.changes:
+            key, _, value = change.partition("=")
+            section, _, field = key.partition(".")
+            assert field in content[section], name
+            content[section][field] = yaml.safe_load(value)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+        params.load(tmp_path / "params.yaml", ())
+        assert row.against is None or row.against in ablation.ROWS
+
+
+def test_names_tell_runs_apart_and_tables_name_no_folder():
+    one = ablation._experiment("demo", "plain", [])
+    assert one == ablation._experiment("demo", "plain", [])
+    assert one != ablation._experiment("demo", "plain", ["train.seed=2"])
+    assert ablation._without_folder("data.elevation=/somewhere/dem.tif") == "data.elevation=dem.tif"
+    assert ablation._without_folder("train.seed=2") == "train.seed=2"

@@ -1,0 +1,182 @@
+"""Training patches: cut where they say, with the class of the wells in them, and never on closed ground."""
+
+import numpy as np
+import pytest
+import torch
+from rasterio.crs import CRS
+from shapely import Polygon, box
+from torchvision.transforms import v2
+
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.learning.patches import (
+    REACH,
+    Patches,
+    PatchSampler,
+    PatchSource,
+    Rules,
+    Terrain,
+    cut,
+    framed,
+    normalise_batch,
+)
+from heatflow.learning.scaling import normalise
+
+SIZE = 20
+RULES = Rules("max", [25, 50], 1, 0.5, None, None, degrees=360, flip=True)
+
+
+def terrain(height=200, width=160, wells=400, seed=0):
+    rng = np.random.default_rng(seed)
+    grid = Grid(0.0, float(height), 1.0, width, height, CRS.from_epsg(32611))
+    elevation = rng.normal(0, 100, (height, width)).cumsum(axis=0).astype(np.float32)
+    return Terrain(
+        elevation, rng.uniform(0, (height, width), (wells, 2)), rng.uniform(0, 80, wells), TileGrid(grid, SIZE, SIZE)
+    )
+
+
+def square(centre, half, angle=0.0):
+    """The outline of a square, x to the right and y down."""
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return Polygon(corners @ turn + (centre[1], centre[0]))
+
+
+def places(sampler, times=30):
+    for seed in range(times):
+        yield sampler.draw(np.random.default_rng(seed))
+
+
+def test_patches_are_cut_to_the_pixel_and_turned_as_they_say():
+    t = terrain()
+    one = np.array([[30.0, 50.0]])
+    here = t.elevation[20:40, 40:60]
+    for angle, mirrored, expected in [
+        (0, False, here),
+        (0, True, here[:, ::-1]),
+        (np.pi / 2, False, np.rot90(here)),
+        (np.pi, False, here[::-1, ::-1]),
+        (np.pi / 2, True, np.rot90(here)[:, ::-1]),
+    ]:
+        patch = cut(framed(t.elevation), Patches(one, np.array([angle]), np.array([mirrored]), np.zeros(1)), SIZE)
+        np.testing.assert_allclose(patch[0, 0].numpy(), expected, atol=0.05)
+
+
+def test_a_turned_patch_shows_the_plane_that_it_lies_on():
+    row, column = np.mgrid[:100, :120] + 0.5
+    plane = (3 * column - 2 * row).astype(np.float32)
+    angle, centre = 0.7, np.array([[41.3, 60.9]])
+    patch = cut(framed(plane), Patches(centre, np.array([angle]), np.array([False]), np.zeros(1)), SIZE)[0, 0].numpy()
+    v, u = np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2
+    x = 60.9 + u * np.cos(angle) - v * np.sin(angle)
+    y = 41.3 + u * np.sin(angle) + v * np.cos(angle)
+    np.testing.assert_allclose(patch, 3 * x - 2 * y, atol=0.02)
+
+
+def test_beyond_the_raster_there_is_no_data_and_nodata_takes_the_mean_of_the_patch():
+    t = terrain()
+    patch = cut(
+        framed(t.elevation), Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE
+    )
+    assert patch[0, 0, :5].isnan().all()
+    assert patch[0, 0, 6:].isfinite().all()  # a sample beside missing data may count as missing
+    scaling = {"offset": 3.0, "scale": 7.0}
+    np.testing.assert_allclose(
+        normalise_batch(patch, scaling)[:, 0].numpy(), normalise(patch[:, 0].numpy(), scaling), atol=1e-4
+    )
+    assert (normalise_batch(torch.full((1, 1, 4, 4), torch.nan), scaling) == 0).all()
+
+
+def test_labels_are_those_of_the_wells_inside_the_outline():
+    t = terrain()
+    sampler = PatchSampler(t, RULES, [2, 5], [3, 1], [0, 1], np.zeros((0, 3)))
+    rng = np.random.default_rng(3)
+    centre, angle = rng.uniform(20, 140, (40, 2)), rng.uniform(0, 7, 40)
+    for found, c, a in zip(sampler.labels(centre, angle), centre, angle, strict=True):
+        outline = square(c, SIZE / 2, a)
+        inside = [
+            r for (y, x), r in zip(t.well, t.residual, strict=True) if outline.buffer(1e-9).intersects(box(x, y, x, y))
+        ]
+        assert found == (np.searchsorted([25, 50], max(inside)) if inside else -1)
+
+
+def test_overlap_with_closed_squares_is_exact():
+    t = terrain()
+    closed = np.array([[60.0, 60.0, 15.0], [150.0, 30.0, 10.0]])
+    sampler = PatchSampler(t, RULES, [0], [0], [0], closed)
+    rng = np.random.default_rng(1)
+    centre, angle = rng.uniform(0, (200, 160), (500, 2)), rng.uniform(0, 7, 500)
+    shut = [square(c[:2], c[2]) for c in closed]
+    expected = [
+        any(square(c, SIZE / 2 + REACH, a).intersects(s) for s in shut) for c, a in zip(centre, angle, strict=True)
+    ]
+    assert (sampler.touches(centre, angle) == expected).all()
+    assert 20 < sum(expected) < 480
+
+
+def test_no_patch_shows_a_pixel_of_a_closed_square_and_a_planted_leak_is_seen():
+    t = terrain()
+    sentinel = 1e9
+    t.elevation[60:80, 60:80] = sentinel  # a test tile
+    row, col = (v.ravel() for v in np.mgrid[2:5, 2:5])
+    around = (row != 3) | (col != 3)
+    for closed, leaks in ((np.array([[70.0, 70.0, 10.0]]), False), (np.zeros((0, 3)), True)):
+        sampler = PatchSampler(t, RULES, row[around], col[around], np.zeros(8, dtype=int), closed)
+        highest = max(cut(framed(t.elevation), p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
+        assert (highest > sentinel / 100) == leaks
+
+
+def test_a_buffer_widens_what_is_closed():
+    t = terrain()
+    wide = PatchSampler(t, RULES, [0, 1, 3], [3, 3, 3], [0, 0, 0], np.array([[50.0, 70.0, 30.0]]))
+    for p in places(wide):
+        away = np.abs(p.centre - (50, 70)).max(axis=1)
+        moved = (p.angle != 0) | (p.centre != wide.home).any(axis=1)
+        assert (away[moved] > 30 + SIZE / 2).all()
+
+
+def test_a_tile_without_room_around_it_is_taken_as_it_lies():
+    t = terrain()
+    ring = [(3 + dr, 3 + dc) for dr in (-1, 0, 1) for dc in (-1, 0, 1) if dr or dc]
+    closed = np.column_stack([t.tiles.centres(*zip(*ring, strict=True)), np.full(8, SIZE / 2)])
+    sampler = PatchSampler(t, RULES, [3], [3], [1], closed)
+    for p in places(sampler):
+        assert p.centre.tolist() == [[70, 70]]
+        assert p.angle.tolist() == [0]
+        assert p.label.tolist() == [1]
+
+
+def test_patches_hold_enough_wells_and_data():
+    t = terrain()
+    t.elevation[:, :70] = np.nan
+    row, col = (v.ravel() for v in np.mgrid[2:8, 3:7])
+    rules = Rules("max", [25, 50], 3, 0.9, 50.0, 0.5, degrees=360, flip=False)
+    sampler = PatchSampler(t, rules, row, col, np.zeros(len(row), dtype=int), np.zeros((0, 3)))
+    for p in places(sampler, 10):
+        moved = (p.angle != 0) | (p.centre != sampler.home).any(axis=1)
+        valid = cut(framed(t.elevation), p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
+        assert (valid[moved] > 0.8).all()  # by a probe of 16 x 16 points
+        assert not p.mirrored.any()
+        assert moved.sum() > 5
+    flat = PatchSampler(
+        Terrain(np.zeros_like(t.elevation), t.well, t.residual, t.tiles), rules, row, col, row, np.zeros((0, 3))
+    )
+    assert not flat.enough_data(np.array([[100.0, 100.0]]), np.zeros(1)).any()
+
+
+@pytest.mark.parametrize("statistic", ["max", "median"])
+def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statistic):
+    t = terrain()
+    row, col = (v.ravel() for v in np.mgrid[2:6, 2:6])
+    rules = Rules(statistic, [25, 50], 1, 0.5, None, None, degrees=360, flip=True)
+    sampler = PatchSampler(t, rules, row, col, np.zeros(16, dtype=int), np.zeros((0, 3)))
+    source = PatchSource(sampler, framed(t.elevation), {"offset": 0.0, "scale": 1.0}, v2.Identity(), torch.float32)
+    epochs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        epochs.append([(tiles, labels) for tiles, labels in source.epoch(torch.arange(16).view(4, 4))])
+    assert len(source) == 16
+    assert epochs[0][0][0].shape == (4, 1, SIZE, SIZE)
+    for (a, la), (b, lb) in zip(epochs[0], epochs[1], strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(la, lb)
+    assert not torch.equal(epochs[0][0][0], epochs[2][0][0])

@@ -1,0 +1,154 @@
+"""The real thing: dvc in a clone, with tiny params."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import yaml
+
+from tests.conftest import ROOT, params_with
+from tests.present.test_report import BROWSER, check_page, in_browser
+
+pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
+TINY = {
+    "demo": {"width": 320, "height": 320, "resolution": 1000},
+    "terrain": {"resolution": 1000},
+    "tile": {"size": 40, "edges": [50], "binary_edge": 50},
+    "filter": {"min_valid": 0.2},
+    "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.2},
+    "model": {"channels": [4, 4, 4]},
+    "train": {"epochs": 2},
+}
+COPIED = (
+    "heatflow",
+    "stages",
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "benchmarks/ABLATION_demo.csv",
+)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    """A git repository with the working tree's pipeline and tiny params, reproduced once."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params_with(**TINY)))
+    call(folder, "git", "init", "-q")
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "start")
+    call(folder, "dvc", "repro")
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "run")
+    return folder
+
+
+def environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))} | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t",
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",  # threads of several processes on few cores wait for each other
+    }  # fmt: skip
+
+
+def call(folder, *command, code=0):
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def outputs(folder):
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+
+
+def test_run_again_changes_nothing_and_forced_gives_the_same_bytes(clone):
+    first = outputs(clone)
+    assert "Data and pipelines are up to date" in call(clone, "dvc", "repro")
+    call(clone, "dvc", "repro", "--force")
+    assert outputs(clone) == first
+    assert call(clone, "git", "status", "--porcelain") == ""
+
+
+def test_experiment_reruns_only_what_changed_and_metrics_are_compared(clone):
+    printed = call(clone, "dvc", "exp", "run", "-S", "train.dropout=0.5")
+    ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
+    assert ran == ["train", "evaluate", "saliency", "map", "report"]
+    table = json.loads(call(clone, "dvc", "metrics", "diff", "--json"))
+    assert "train_loss" in table["metrics/train.json"]
+    assert call(clone, "dvc", "params", "diff").count("train.dropout") == 1
+    assert "file://" in call(clone, "dvc", "plots", "diff", "-o", "out_diff")
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout")
+
+
+def test_plots_show_writes_a_page(clone):
+    assert "file://" in call(clone, "dvc", "plots", "show", "-o", "out_plots")
+    page = (clone / "out_plots/index.html").read_text()
+    assert "Validation loss by fold" in page
+    shutil.rmtree(clone / "out_plots")
+
+
+def test_mistyped_param_stops_before_work_and_loses_nothing(clone):
+    before = outputs(clone)
+    printed = call(clone, "dvc", "exp", "run", "-S", "train.dropout=abc", code=1)
+    assert "train.dropout: input should be a valid number" in printed
+    assert "Traceback" not in printed
+    call(clone, "git", "checkout", "-q", ".")
+    call(clone, "dvc", "checkout")
+    assert outputs(clone) == before
+    assert (clone / "data/models/fold0_0.pt").exists()
+
+
+def test_report_is_one_page_that_works_in_a_browser(clone, tmp_path):
+    text = (clone / "data/report.html").read_text()
+    check_page(text)
+    if not BROWSER:
+        pytest.skip("no Chromium here")
+    for width in (1280, 500):
+        found = in_browser(text, tmp_path, width)
+        assert found.pop("first").startswith("Tile")
+        assert found == {
+            "images": 0, "clicked": True, "zoomed": True, "whole": True, "moved": True,
+            "layers": "visible hidden hidden", "scrolls": False, "faults": [],
+        }  # fmt: skip
+
+
+def test_outputs_on_the_ground_are_cloud_optimised_and_say_what_they_hold(clone):
+    rasters = sorted((clone / "data").rglob("*.tif"))
+    assert len(rasters) >= 4 + 5 + 3
+    for path in rasters:
+        with rasterio.open(path) as raster:
+            assert raster.crs is not None, path
+            assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG", path
+            assert np.isnan(raster.nodata), path
+            assert all(raster.descriptions), path
+            assert "STATISTICS_MEAN" in raster.tags(1), path
+            assert raster.overviews(1) or max(raster.shape) <= 512, path
+    for path in sorted((clone / "data").rglob("*.fgb")):
+        assert pyogrio.read_info(path)["crs"], path
+
+
+def test_summary_names_metrics_baseline_and_pictures(clone):
+    printed = call(clone, sys.executable, "-m", "heatflow.present.summary", "metrics")
+    assert "constant guess" in printed
+    assert "metrics/confusion.png" in printed
+    assert "Does it use structure?" in printed
+    assert printed.rstrip().endswith("data/report.html")
