@@ -4,6 +4,7 @@ from pathlib import Path
 
 from heatflow.config.derived import DEMO as DEMO
 
+CODE = Path(__file__).resolve().parent.parent  # top folder of the project, whatever folder a stage runs in
 DATA = Path("data")
 METRICS = Path("metrics")
 TABLES = DATA / "tables"

@@ -1,7 +1,6 @@
 """Train a network on each fold."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,20 @@ from heatflow.learning.training import (
     train_network,
 )
 from heatflow.pipeline import code_of
-from stages._paths import CHECKPOINTS, CURVES, FOLDS, KEPT, METRICS, MODELS, SCALING, TERRAIN, TILE_TABLE, TILES, WELLS
+from stages._paths import (
+    CHECKPOINTS,
+    CODE,
+    CURVES,
+    FOLDS,
+    KEPT,
+    METRICS,
+    MODELS,
+    SCALING,
+    TERRAIN,
+    TILE_TABLE,
+    TILES,
+    WELLS,
+)
 from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = ("augment", "filter", "model", "split.buffer", "tile", "train")
@@ -72,7 +84,8 @@ def main():
     say(f"computing on {engine}")
     source_of = _patches(p, data, engine) if p.augment.resample else _tiles(p, data, engine)
     checkpoints = Checkpoints(
-        CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, *code_of(Path(__file__), Path.cwd())])
+        CHECKPOINTS,
+        fingerprint([p, str(engine)], [*INPUTS, *(CODE / f for f in code_of(CODE / "stages/train.py", CODE))]),
     )
     networks, histories, stuck, dead = [], [], 0, 0
     with progress(data.folds * p.train.seeds * recipe.epochs, "train", "epoch") as bar:

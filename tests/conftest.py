@@ -1,102 +1,92 @@
-"""Small rasters, wells and params that tests share."""
+"""Fixtures that tests of several rooms share."""
 
-import copy
-import importlib
 import os
-import sys
-from pathlib import Path
+import shutil
 
-import geopandas
-import numpy as np
 import pytest
 import rasterio
-import yaml
-from rasterio.transform import from_origin
 
 from heatflow.grid.grids import Grid
+from tests.helpers import (
+    CRS,
+    LEFT,
+    STAGES,
+    TINY,
+    TOP,
+    Workspace,
+    make_clone,
+    make_inputs,
+    make_raster,
+    make_wells,
+    recorded_params,
+)
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: threads of several workers wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared" / "data"
-CRS = "EPSG:32611"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers inherit it: threads of several would wait for each other
 
 
 @pytest.fixture
 def write_raster(tmp_path):
-    """Write an array as a GeoTIFF whose upper-left corner is at (500000, 4400000); returns its path as text."""
-
-    def write(array, *, name="dem.tif", crs=CRS, resolution=200.0, transform=None, **profile):
-        array = np.asarray(array)
-        bands = array if array.ndim == 3 else array[None]
-        path = tmp_path / name
-        profile = {
-            "driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2], "crs": crs,
-            "dtype": bands.dtype.name,
-            "transform": transform or from_origin(500_000, 4_400_000, resolution, resolution),
-        } | profile  # fmt: skip
-        with rasterio.open(path, "w", **profile) as out:
-            out.write(bands)
-        return str(path)
-
-    return write
+    """Write an array as a GeoTIFF; returns its path as text."""
+    return lambda array, *, name="dem.tif", **options: make_raster(tmp_path / name, array, **options)
 
 
 @pytest.fixture
 def write_wells(tmp_path):
     """Write points as a FlatGeobuf; returns its path as text."""
-
-    def write(x, y, *, name="wells.fgb", crs=CRS, **columns):
-        table = geopandas.GeoDataFrame(columns, geometry=geopandas.points_from_xy(x, y), crs=crs)
-        table.to_file(tmp_path / name, driver="FlatGeobuf", SPATIAL_INDEX="NO")
-        return str(tmp_path / name)
-
-    return write
+    return lambda x, y, *, name="wells.fgb", **options: make_wells(tmp_path / name, x, y, **options)
 
 
 @pytest.fixture
 def grid():
     """Ten by eight pixels of 200 m."""
-    return Grid(500_000.0, 4_400_000.0, 200.0, 10, 8, rasterio.crs.CRS.from_string(CRS))
+    return Grid(LEFT, TOP, 200.0, 10, 8, rasterio.crs.CRS.from_string(CRS))
 
 
-def params_with(**changes):
-    """The committed params, with ``section={key: value}`` changed."""
-    params = copy.deepcopy(yaml.safe_load((ROOT / "params.yaml").read_text()))
-    for section, values in changes.items():
-        params[section].update(values)
-    return params
+@pytest.fixture(scope="session")
+def _inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture
+def inputs(_inputs):
+    """``data.elevation`` and ``data.wells``: 80 x 80 pixels, two wells in each of its 49 tiles of 11 pixels."""
+    return dict(_inputs)
 
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
-    """An empty project folder to run stages in; ``workspace.run(name, **changes)`` runs one with changed params."""
+    """An empty project folder, entered; ``workspace.run(name, **changes)`` runs a stage with changed params."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    return Workspace(folder)
 
-    class Workspace:
-        path = folder
 
-        def params(self, **changes):
-            # rasters in tests are small: none has a regional trend unless the test says so
-            changes["terrain"] = {"detrend_radius": None} | changes.get("terrain", {})
-            (folder / "params.yaml").write_text(yaml.safe_dump(params_with(**changes)))
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory, _inputs):
+    """A project folder where all stages have been run, and the params that each of them read."""
+    folder, read = Workspace(tmp_path_factory.mktemp("finished")), {}
+    for name in STAGES:
+        with recorded_params() as names:
+            assert folder.run(name, data=_inputs, **TINY) == 0, name
+        read[name] = frozenset(names)
+    return folder.path, read
 
-        def run(self, name, **changes):
-            """Exit code of the stage, 0 where it returned."""
-            from stages import _stage
 
-            self.params(**changes)
-            module = importlib.import_module(f"stages.{name}")
-            monkeypatch.setattr(sys, "argv", [f"stages/{name}.py"])
-            try:
-                _stage.run(module.main, getattr(module, "INPUTS", ()))
-            except SystemExit as stop:
-                return stop.code
-            return 0
+@pytest.fixture
+def finished(workspace, _finished):
+    """The workspace with the outputs of all stages, run with ``inputs`` and TINY params."""
+    shutil.copytree(_finished[0], workspace.path, dirs_exist_ok=True)
+    return workspace
 
-        def files(self):
-            return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
-    return Workspace()
+@pytest.fixture
+def params_read(_finished):
+    """Params that each stage read when all were run, as ``section.name``, by the name of the stage."""
+    return _finished[1]
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    """A git repository with the pipeline and tiny params, reproduced once; use it in ``xdist_group("clone")`` alone."""
+    return make_clone(tmp_path_factory.mktemp("clone"))

@@ -21,7 +21,7 @@ from heatflow.io.text import read_csv, together, write_csv, write_json
 from heatflow.io.untrusted import is_remote
 from heatflow.io.vectors import read_features, write_features
 from heatflow.learning.checkpoints import KEPT, Checkpoints, fingerprint
-from tests.stages.test_stages import TINY, inputs  # noqa: F401
+from tests.helpers import TINY
 
 ROOT = Path(__file__).resolve().parent.parent
 UP_TO_TRAINING = ("terrain", "wells", "tile", "filter", "split", "normalize")
@@ -33,7 +33,7 @@ def models(folder):
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine", "early_stopping": 2}])
 @pytest.mark.parametrize("resample", [True, False])
-def test_training_that_was_ended_goes_on_to_the_same_bytes(workspace, inputs, monkeypatch, capsys, changes, resample):  # noqa: F811
+def test_training_that_was_ended_goes_on_to_the_same_bytes(workspace, inputs, monkeypatch, capsys, changes, resample):
     changes = TINY | {"data": inputs, "train": {"epochs": 5} | changes, "augment": {"resample": resample}}
     for name in UP_TO_TRAINING:
         assert workspace.run(name, **changes) == 0

@@ -44,7 +44,7 @@ from heatflow.learning.checkpoints import Checkpoints
 from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import NetworkInNetwork
 from stages import _stage
-from tests.conftest import CRS, ROOT
+from tests.helpers import CRS, ROOT
 
 KEY = "0123456789abcdef" * 2
 ESCAPE = "\x1b]0;owned\x07"

@@ -11,8 +11,7 @@ import yaml
 
 from heatflow.config import schema as params
 from heatflow.config.reference import page
-from tests.conftest import ROOT, params_with
-from tests.stages.test_pipeline import call, clone  # noqa: F401 (a fixture)
+from tests.helpers import ROOT, call, params_with
 
 pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 README = (ROOT / "README.md").read_text()
@@ -38,7 +37,7 @@ def test_the_readme_shows_commands():
 
 
 @pytest.fixture
-def copy(clone, tmp_path):  # noqa: F811
+def copy(clone, tmp_path):
     """The reproduced clone, once more, with its Makefile, and data under the README's made-up paths."""
     folder = tmp_path / "clone"
     shutil.copytree(clone, folder, symlinks=True)

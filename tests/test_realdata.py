@@ -10,7 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy import ndimage
 
-from tests.conftest import SHARED
+from tests.helpers import SHARED
 
 GREAT_BASIN = SHARED / "greatbasin"
 pytestmark = [

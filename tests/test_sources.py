@@ -15,7 +15,7 @@ import pytest
 from heatflow import sources
 from heatflow.errors import InputError
 from heatflow.sources import Source, fetch, main, read_catalogue
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 BODY = os.urandom(300_000)
 SHA = hashlib.sha256(BODY).hexdigest()

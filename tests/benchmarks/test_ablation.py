@@ -7,7 +7,7 @@ import yaml
 
 from benchmarks import ablation
 from heatflow.config import schema as params
-from tests.conftest import params_with
+from tests.helpers import params_with
 
 
 def run_of(predicted, label, tiles, **changes):

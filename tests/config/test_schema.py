@@ -5,7 +5,7 @@ import yaml
 
 from heatflow.config.load import load
 from heatflow.errors import InputError
-from tests.conftest import ROOT, params_with
+from tests.helpers import ROOT, params_with
 
 
 def refused(tmp_path, **changes):

@@ -6,46 +6,36 @@ import subprocess
 import sys
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
-from tests.conftest import ROOT
+from heatflow.config.schema import Params
+from heatflow.pipeline import dependencies, imported, write_dependencies
+from tests.helpers import PIPELINE, ROOT, STAGES, param_names
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-STAGES = PIPELINE["stages"]
-ROOMS = ["geo", "learning", "analysis", "present"]
-PACKAGES = [ROOT / "heatflow/__init__.py", ROOT / "stages/__init__.py"]  # run whenever a stage starts
-PAGE = "heatflow/present/page"  # what the report is written with: no Python, but code all the same
+pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
+ROOMS = (  # each imports from those above it, and from itself
+    {"grid"},
+    {"io"},
+    {"config"},
+    {"geo"},
+    {"learning"},
+    {"evaluation"},
+    {"explanation", "prediction"},
+    {"present"},
+)
 WITH_TORCH = {"train", "evaluate", "saliency", "map"}
 
 
-def module_file(name):
-    path = ROOT.joinpath(*name.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)
-
-
-def imported(path):
-    """Files of this project that a file imports, by reading its source."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {file for name in names if name.split(".")[0] in ("heatflow", "stages") and (file := module_file(name))}
-
-
-def closure(path, seen=None):
-    seen = set() if seen is None else seen
-    if path not in seen:
-        seen.add(path)
-        for file in imported(path):
-            closure(file, seen)
-    return {p for p in seen if p.name != "__init__.py"} | set(PACKAGES)
-
-
 def outputs(stage):
-    entries = [*stage.get("outs", []), *stage.get("metrics", [])]
+    """Paths of all that a stage writes."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def room(path):
+    """The room of a file, None where it is in none."""
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "heatflow" and len(parts) > 2 and any(parts[1] in rank for rank in ROOMS) else None
 
 
 def test_every_stage_has_its_module_and_description():
@@ -57,19 +47,20 @@ def test_every_stage_has_its_module_and_description():
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_declared_code_is_the_import_closure(name):
-    declared = {d for d in STAGES[name]["deps"] if d.endswith(".py")}
-    assert declared == {str(p.relative_to(ROOT)) for p in closure(ROOT / "stages" / f"{name}.py")}
+def test_dependencies_are_what_the_stage_imports_and_reads(name):
+    assert STAGES[name]["deps"] == dependencies(name, ROOT), "make dvc"
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_declared_files_are_those_of_the_module(name):
-    module = importlib.import_module(f"stages.{name}")
-    declared = {d for d in STAGES[name]["deps"] if not d.endswith(".py") and not d.startswith("$")}
-    page = {PAGE} if ROOT / "heatflow/present/report.py" in closure(ROOT / "stages" / f"{name}.py") else set()
-    assert declared == {str(p) for p in getattr(module, "INPUTS", ())} | page
-    from_data = {d[2:-1] for d in STAGES[name]["deps"] if d.startswith("$")}
-    assert from_data == {p for p in module.PARAMS if p.startswith("data.")}
+def test_make_dvc_leaves_the_committed_file_as_it_is(tmp_path):
+    for folder in ("heatflow", "stages"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    committed = (ROOT / "dvc.yaml").read_text()
+    pipeline = YAML().load(committed)
+    pipeline["stages"]["train"]["deps"] = ["data/other"]
+    with (tmp_path / "dvc.yaml").open("w") as file:
+        YAML().dump(pipeline, file)
+    write_dependencies(tmp_path / "dvc.yaml")
+    assert (tmp_path / "dvc.yaml").read_text() == committed
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -77,27 +68,51 @@ def test_declared_params_are_those_of_the_module(name):
     assert STAGES[name]["params"] == list(importlib.import_module(f"stages.{name}").PARAMS)
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_every_declared_param_is_read(name, params_read):
+    """A param that is not declared is missing from what a stage gets, so that reading it fails in `params_read`."""
+    declared = set()
+    for entry in STAGES[name]["params"]:
+        section, _, key = entry.partition(".")
+        declared |= {entry} if key else param_names(Params.model_fields[section].annotation)
+    assert params_read[name] == declared
+
+
+def test_undeclared_param_cannot_be_read(workspace, monkeypatch):
+    from stages import _runner
+
+    workspace.params()
+    p = _runner.read_params(("train.dropout",))
+    assert p.train.dropout == 0.1
+    for read in (lambda: p.train.lr, lambda: p.tile, lambda: p.train.undeclared):
+        with pytest.raises(AttributeError):
+            read()
+
+
 def test_packages_run_no_code_of_their_own():
-    for package in set((ROOT / "heatflow").rglob("__init__.py")) - set(PACKAGES):
+    for package in set((ROOT / "heatflow").rglob("__init__.py")) - {ROOT / "heatflow/__init__.py"}:
         assert all(isinstance(node, ast.Expr) for node in ast.parse(package.read_text()).body), package
 
 
 def test_imports_go_one_way():
-    for rank, room in enumerate(ROOMS):
-        for path in (ROOT / "heatflow" / room).glob("*.py"):
-            for file in imported(path):
-                inside = file.relative_to(ROOT / "heatflow").parts if file.is_relative_to(ROOT / "heatflow") else None
-                assert inside is not None, f"{path} imports {file}: the library must not know the stages"
-                assert inside[0] not in ("params.py", "demo.py"), f"{path} imports {file}"
-                if inside[0] in ROOMS:
-                    assert ROOMS.index(inside[0]) <= rank, f"{path} imports {file}"
+    above = set()
+    for rank in ROOMS:
+        for name in rank:
+            files = sorted((ROOT / "heatflow" / name).glob("*.py"))
+            assert files, name
+            for path in files:
+                for file in imported(path, ROOT):
+                    assert file.is_relative_to(ROOT / "heatflow"), f"{path} imports {file}: the library knows no stage"
+                    assert room(file) in {None, name} | above, f"{path} imports {file}"
+                    assert file.parent.name != "demo", f"{path} imports {file}"
+        above |= rank
 
 
-def test_the_truth_is_read_by_no_stage_whose_predictions_count():
-    truth = ("structures.fgb", "faults.fgb", "influence.tif", "${data.structures}", "${data.faults}")
-    readers = {name for name, stage in STAGES.items() if any(str(d).endswith(truth) for d in stage["deps"])}
+def test_the_known_structures_are_read_by_no_stage_whose_predictions_count():
+    known = ("structures.fgb", "faults.fgb", "influence.tif", "${data.structures}", "${data.faults}")
+    readers = {name for name, stage in STAGES.items() if any(str(d).endswith(known) for d in stage["deps"])}
     assert readers == {"saliency", "report"}
-    after = {d for name in readers for d in outputs(STAGES[name])}
+    after = {path for name in readers for path in outputs(STAGES[name])}
     for name in set(STAGES) - readers:
         assert not after & set(STAGES[name]["deps"]), name
 
@@ -109,15 +124,18 @@ def test_stages_without_training_never_load_torch():
 
 
 def test_no_two_stages_write_one_file():
-    written = [out for stage in STAGES.values() for out in outputs(stage)]
+    written = [path for stage in STAGES.values() for path in outputs(stage)]
     assert len(written) == len(set(written))
 
 
+def test_every_stage_can_be_restored_from_the_run_cache():
+    """An entry of ``outs`` with ``cache: false`` keeps its stage out of DVC's run cache."""
+    for name, stage in STAGES.items():
+        assert all(isinstance(entry, str) for entry in stage["outs"]), name
+
+
 def test_plots_name_outputs_that_exist():
-    written = {out for stage in STAGES.values() for out in outputs(stage)}
-    for entry in PIPELINE["plots"]:
-        if isinstance(entry, str):
-            assert entry in written
-        else:
-            (settings,) = entry.values()
-            assert set(settings["y"]) <= written
+    written = {path for stage in STAGES.values() for path in outputs(stage)}
+    for entry in PIPELINE.get("plots", []):
+        paths = [entry] if isinstance(entry, str) else next(iter(entry.values()))["y"]
+        assert set(paths) <= written

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.stages.test_pipeline import call, clone, environment, outputs  # noqa: F401 (a fixture)
+from tests.helpers import call, environment, outputs
 
 pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 LONGEST = 300  # seconds that a queue may take
@@ -17,7 +17,7 @@ VALUES = (0.2, 0.4)
 
 
 @pytest.fixture
-def copy(clone, tmp_path):  # noqa: F811
+def copy(clone, tmp_path):
     folder = tmp_path / "clone"
     shutil.copytree(clone, folder, symlinks=True)
     return folder

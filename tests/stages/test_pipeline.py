@@ -1,82 +1,18 @@
 """The real thing: dvc in a clone, with tiny params."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyogrio
 import pytest
 import rasterio
-import yaml
 
-from tests.conftest import ROOT, params_with
-from tests.present.test_report import BROWSER, check_page, in_browser
+from tests.helpers import call, outputs, stages_run
+from tests.pages import BROWSER, check_page, in_browser
 
 pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
-TINY = {
-    "demo": {"width": 320, "height": 320, "resolution": 1000},
-    "terrain": {"resolution": 1000},
-    "tile": {"size": 40, "edges": [50], "binary_edge": 50},
-    "filter": {"min_valid": 0.2},
-    "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.2},
-    "model": {"channels": [4, 4, 4]},
-    "train": {"epochs": 2},
-}
-COPIED = (
-    "heatflow",
-    "stages",
-    ".dvc/config",
-    ".dvc/plots",
-    ".dvcignore",
-    ".gitignore",
-    "dvc.yaml",
-    "benchmarks/ABLATION_demo.csv",
-)
-
-
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory):
-    """A git repository with the working tree's pipeline and tiny params, reproduced once."""
-    folder = tmp_path_factory.mktemp("clone")
-    for name in COPIED:
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params_with(**TINY)))
-    call(folder, "git", "init", "-q")
-    call(folder, "git", "add", "-A")
-    call(folder, "git", "commit", "-qm", "start")
-    call(folder, "dvc", "repro")
-    call(folder, "git", "add", "-A")
-    call(folder, "git", "commit", "-qm", "run")
-    return folder
-
-
-def environment():
-    return {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))} | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t",
-        "DVC_NO_ANALYTICS": "1",
-        "OMP_NUM_THREADS": "1",  # threads of several processes on few cores wait for each other
-    }  # fmt: skip
-
-
-def call(folder, *command, code=0):
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
-    assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def outputs(folder):
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
 
 def test_run_again_changes_nothing_and_forced_gives_the_same_bytes(clone):
@@ -89,8 +25,7 @@ def test_run_again_changes_nothing_and_forced_gives_the_same_bytes(clone):
 
 def test_experiment_reruns_only_what_changed_and_metrics_are_compared(clone):
     printed = call(clone, "dvc", "exp", "run", "-S", "train.dropout=0.5")
-    ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
-    assert ran == ["train", "evaluate", "saliency", "map", "report"]
+    assert stages_run(printed) == ["train", "evaluate", "saliency", "map", "report"]
     table = json.loads(call(clone, "dvc", "metrics", "diff", "--json"))
     assert "train_loss" in table["metrics/train.json"]
     assert call(clone, "dvc", "params", "diff").count("train.dropout") == 1
