@@ -1,14 +1,17 @@
-"""The exceptions that are meant for the person at the keyboard."""
+"""Errors that are meant for the person at the keyboard."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-OUT_OF_MEMORY = (
+_OUT_OF_MEMORY = (
     "out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable",
     "could not create a primitive", "failed to map segment", "bad_alloc",
 )  # fmt: skip
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space") | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS), "check that you may write there"
+)
 
 
 class InputError(Exception):
@@ -16,22 +19,42 @@ class InputError(Exception):
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere as it may be shown on a terminal, which control characters would steer.
+    """Replace control characters, which would steer a terminal, in text from elsewhere.
 
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> printable("a\\x1b[31mb")
     'a\ufffd[31mb'
     """
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def one_line(error: BaseException) -> str:
+    """Message of an error on one line, or its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Around the reading of a file that an earlier stage wrote: whatever goes wrong in it, the file is damaged.
+    """Report whatever goes wrong while a file of an earlier stage is read as damage to that file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
 
     Raises
     ------
     InputError
-        In place of any error but those of the operating system and of want of memory, which say so themselves.
+        In place of any error but those of the operating system and lack of memory.
     """
     try:
         yield
@@ -42,33 +65,36 @@ def reading(path: str | Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        remedy = "remove it, and make it anew with: dvc repro"
-        raise InputError(f"{path}: damaged, or cut short ({reason}); {remedy}") from None
+        raise InputError(
+            f"{path}: damaged, or cut short ({one_line(error)}); delete it and make it again with: dvc repro"
+        ) from None
 
 
 def fault_of_machine(error: BaseException) -> str | None:
-    """What to tell the person where the machine failed rather than the input or the code; None where it did not."""
-    text = " ".join(str(error).split())
+    """Message for an error that is the machine's fault: no memory, no space, no permission.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    str or None
+        None where the input or the code is at fault.
+    """
+    text = one_line(error)
     kind = f"{type(error).__module__}.{type(error).__name__}"
     chain: BaseException | None = error
-    while chain is not None:  # what a library makes of it may name another trouble
-        if isinstance(chain, MemoryError) or any(sign in str(chain).lower() for sign in OUT_OF_MEMORY):
-            return f"not enough memory ({text or kind}); end what else is running, or use a machine with more"
+    while chain is not None:  # a library may have raised another error from it
+        if isinstance(chain, MemoryError) or any(sign in str(chain).lower() for sign in _OUT_OF_MEMORY):
+            return f"not enough memory ({text}); close other programs, or use a machine with more memory"
         chain = chain.__cause__ or chain.__context__
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
-        what = (error.strerror or text).lower()
-        remedy = {
-            errno.ENOSPC: "free some space", errno.EDQUOT: "free some space", errno.EFBIG: "raise the limit",
-            errno.EACCES: "give yourself the right to write there",
-            errno.EPERM: "give yourself the right to write there",
-            errno.EROFS: "the file system can only be read",
-        }.get(error.errno, "see to it")  # fmt: skip
-        return f"{where}{what}; {remedy} and run again"
+        return f"{where}{(error.strerror or text).lower()}; {_REMEDIES.get(error.errno, 'solve this')} and run again"
     if kind.startswith(("rasterio.", "pyogrio.")):
         return (
-            f"GDAL could not read or write a file ({text}); free some space if the disk is full, and if a file in "
-            "data/ is damaged, remove it and make it anew with: dvc repro"
+            f"GDAL could not read or write a file ({text}); free some space if the disk is full; if a file in data/ is "
+            "damaged, delete it and make it again with: dvc repro"
         )
     return None

@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a path to write to; what is there when the block ends well takes the place of `path`.
+    """Write a file or a folder beside its place; it takes the place of `path` when the block ends without an error.
 
-    Works for a file, and for a folder that the block creates. The name is the same in a temporary folder beside `path`,
-    because drivers choose a format by the name or write it down. A block that fails leaves `path` as it was.
+    The name is the same in a temporary folder beside `path`, because drivers choose a format by the name or write it
+    down. A block that fails leaves `path` as it was.
 
     Parameters
     ----------

@@ -13,14 +13,9 @@ from heatflow.errors import reading
 from heatflow.grid.grids import Grid
 
 COG = {
-    "driver": "COG",
-    "statistics": "YES",
-    "compress": "DEFLATE",
-    "predictor": "YES",
-    "level": 1,
-    "blocksize": 256,
+    "driver": "COG", "statistics": "YES", "compress": "DEFLATE", "predictor": "YES", "level": 1, "blocksize": 256,
     "bigtiff": "IF_SAFER",
-}
+}  # fmt: skip
 
 
 def write_cog(
@@ -30,15 +25,23 @@ def write_cog(
     *,
     bands: tuple[str, ...] = ("elevation",),
     units: str = "m",
-    on_strip: Callable[[int], None] = lambda rows: None,
+    on_strip: Callable[[int], object] = lambda rows: None,
 ) -> None:
     """Write strips of rows as a cloud-optimised GeoTIFF: tiled, compressed, with overviews; float32, nodata NaN.
 
     Parameters
     ----------
-    strips : iterator of (first row, array of shape (rows, width) or (bands, rows, width))
-    bands : descriptions of the bands
-    on_strip : called with the number of rows written, for progress
+    path : str or Path
+    grid : Grid
+        Where the raster lies.
+    strips : iterator of (int, ndarray)
+        First row of each strip, and its values, shape (rows, width) or (bands, rows, width).
+    bands : tuple of str
+        Descriptions of the bands.
+    units : str
+        Unit of all bands.
+    on_strip : callable
+        Called with the number of rows written, for progress.
     """
     path = Path(path)
     draft = path.with_name(f".{path.stem}.draft.tif")
@@ -63,7 +66,15 @@ def write_cog(
 
 @contextmanager
 def open_written(path: str | Path) -> Iterator[rasterio.DatasetReader]:
-    """A raster that an earlier stage wrote, and nothing that only looks like one or lies beside it.
+    """Open a GeoTIFF that an earlier stage wrote, without any file beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Yields
+    ------
+    rasterio.DatasetReader
 
     Raises
     ------
@@ -77,15 +88,16 @@ def open_written(path: str | Path) -> Iterator[rasterio.DatasetReader]:
 
 
 def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Values of the first band at pixels inside the raster, read a strip of blocks at a time.
+    """Read the first band at pixels inside the raster, a strip of blocks at a time.
 
     Parameters
     ----------
-    row, column : int arrays, shape (n,)
+    dataset : rasterio.DatasetReader
+    row, column : ndarray of int, shape (n,)
 
     Returns
     -------
-    float32 array, shape (n,)
+    ndarray of float32, shape (n,)
     """
     values = np.full(len(row), np.nan, dtype=np.float32)
     height = dataset.block_shapes[0][0]
@@ -101,13 +113,27 @@ def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray)
 
 
 def read_around(dataset: rasterio.DatasetReader, top: int, left: int, size: int, margin: int) -> np.ndarray:
-    """A square of the first band with `margin` pixels around it, float32 (size + 2 margin, the same), NaN outside."""
+    """Read a square of the first band with a margin around it.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+    top, left : int
+        Row and column of the square's upper-left pixel.
+    size, margin : int
+        Pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (size + 2 margin, size + 2 margin)
+        NaN outside the raster.
+    """
     edge = size + 2 * margin
-    found = np.full((edge, edge), np.nan, dtype=np.float32)
+    square = np.full((edge, edge), np.nan, dtype=np.float32)
     first_row, first_column = top - margin, left - margin
     r0, c0 = max(0, first_row), max(0, first_column)
     r1, c1 = min(dataset.height, first_row + edge), min(dataset.width, first_column + edge)
     if r0 < r1 and c0 < c1:
         inside = slice(r0 - first_row, r1 - first_row), slice(c0 - first_column, c1 - first_column)
-        found[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))
-    return found
+        square[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))
+    return square

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from heatflow.errors import reading
+from heatflow.errors import one_line, reading
 from heatflow.io.atomic import replacing
 
 # Where a spreadsheet may see a formula: at the start of a text, or after what some spreadsheets separate cells at. Some
@@ -104,7 +104,7 @@ def read_csv(path: str | Path, columns: Iterable[str] = (), **options: Any) -> p
     """
     with reading(path):
         if not Path(path).read_bytes().endswith(b"\n"):
-            raise ValueError("its last line has no end")
+            raise ValueError("its last line does not end")
         table = pd.read_csv(path, **options)
         if missing := [name for name in columns if name not in table]:
             raise ValueError(f"it lacks {', '.join(missing)}")
@@ -112,15 +112,25 @@ def read_csv(path: str | Path, columns: Iterable[str] = (), **options: Any) -> p
 
 
 def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
-    """Content of a YAML document, and its nodes, which know their lines.
+    """Parse a YAML document of plain data.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    content : object
+    nodes : yaml.Node or None
+        The same with line numbers; None for an empty document.
 
     Raises
     ------
     ValueError
-        It is not valid YAML, or more than plain data.
+        It is not valid YAML, or holds more than plain data.
     """
     try:
         return yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    # others than YAMLError: dates that there are not, a list as a key, brackets without end
+    # others than YAMLError: dates that do not exist, a list as a key, brackets without end
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"not valid YAML: {one_line(error)}") from None

@@ -1,8 +1,9 @@
-"""What may be opened: rasters and tables come from strangers, and GDAL follows what they point at.
+"""Open files that strangers made, with limits: rasters, vector files, archives and addresses.
 
-Some formats hold no data, but name other files or addresses to take them from, and GDAL knows a format by its content,
-whatever the file is called. Rasters are opened by drivers of plain files alone (DRIVERS), unless params name another;
-drivers of vector files that point elsewhere are switched off when `heatflow` is imported.
+Some formats hold no data, but name other files, addresses or programs to take it from, and GDAL knows a format by its
+content, whatever the file is called. A raster is opened by drivers of plain files alone (DRIVERS), unless params name
+another. A vector file is opened only where its content is that of a plain format (FORMATS). While a file is open, GDAL
+has no network and loads no SpatiaLite; afterwards its settings are as before.
 """
 
 import errno
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 import pyogrio
 from pyogrio.errors import CRSError, DataSourceError, FeatureError, FieldError, GeometryError
@@ -28,17 +29,47 @@ from shapely.errors import ShapelyError
 from heatflow.errors import InputError
 
 MAX_UNPACKED = 2_000_000_000  # bytes of all that is taken out of an archive
-MAX_RATIO = 200  # of a file in an archive to what it is packed to, where it is larger than SMALL
+MAX_RATIO = 200  # of the size of a file in an archive to its packed size, where it is larger than SMALL
 SMALL = 10_000_000
 MAX_MEMBERS = 10_000
 MAX_TEXT = 10_000_000  # bytes of a file of settings
-KINDS = {
+LEAST_FEATURE = 8  # bytes
+DRIVERS = [
+    "AAIGrid", "AIG", "BT", "BYN", "DTED", "EHdr", "ENVI", "GRASSASCIIGrid", "GRIB", "GS7BG", "GSAG", "GSBG", "GTiff",
+    "HFA", "ILWIS", "JP2OpenJPEG", "JPEG", "Leveller", "NGSGEOID", "NITF", "NWT_GRD", "PNG", "RMF", "RST", "SAGA",
+    "SIGDEM", "SRTMHGT", "Terragen", "USGSDEM", "WEBP", "XYZ", "ZMap",
+]  # fmt: skip
+FORMATS = "GeoPackage, FlatGeobuf, GeoJSON, shapefile, KML, GML, GPX, MapInfo, DXF, file geodatabase, or a zip of one"
+UNREADABLE = (  # what a reader raises on a damaged or hostile vector file
+    DataSourceError, FeatureError, FieldError, GeometryError, CRSError, ShapelyError, ValueError, IndexError,
+    OverflowError,
+)  # fmt: skip
+_KINDS = {
     b"SQLite format 3\0": "SQLite", b"\x1f\x8b": "gzip", b"CDF\1": "classic netCDF", b"CDF\2": "classic netCDF",
     b"CDF\5": "classic netCDF", b"fgb": "FlatGeobuf",
 }  # fmt: skip
-LEAST_FEATURE = 8  # bytes
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_DATA = re.compile(
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PLAIN = re.compile(
+    rb"\0\0\x27\x0a"  # shapefile
+    rb"|(\xef\xbb\xbf)?\s*[{\x1e]"  # GeoJSON and its kin
+    rb"|(\xef\xbb\xbf)?\s*(<[?!][^>]*>\s*)*<((\w+:)?(kml|gpx|rss|feed|osm)\b|[^<>]*\bopengis\.net/(gml|kml))"
+    rb"|!table|version\s+\d"  # MapInfo
+    rb"|\s*(0|999)\r?\n|AutoCAD Binary DXF"
+    rb"|# @V"  # GMT
+    rb"|[^\n<{]*\bwkt\b",  # CSV with geometry as text
+    re.IGNORECASE,
+)
+_FOLDERS = (".shp", ".gdbtable", ".tab", ".mif")  # a folder with such a file is read as a whole
+# GDAL takes these for formats that lead elsewhere wherever they stand in the first bytes
+_POINTERS = re.compile(
+    rb"<OGRVRTDataSource|<OGRWFSDataSource|WFS_Capabilities|gdal_streamed_alg|pds\.nasa\.gov/pds4|PDS_VERSION_ID", re.I
+)
+# with SpatiaLite a GeoPackage could read any file of this machine; GML may name a schema and other files
+_NO_POINTERS = {"SPATIALITE_LOAD": "NO", "GML_DOWNLOAD_SCHEMA": "NO", "GML_SKIP_RESOLVE_ELEMS": "ALL"}
+_NO_NETWORK = {"GDAL_HTTP_PROXY": "127.0.0.1:9", "GDAL_HTTP_TIMEOUT": "5", "GDAL_HTTP_CONNECTTIMEOUT": "5"}
+_ARCHIVE = re.compile(r"/*vsi(zip|gzip|tar|7z|rar)/\{?", re.IGNORECASE)
+_ZIP = "/vsizip/"
+_PLAIN_SQL = re.compile(
     r"CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b"
     r"""|CREATE VIRTUAL TABLE ("[^"]*"|'[^']*'|\[[^\]]*\]|`[^`]*`|\w+)\s+USING\s+rtree\s*\(""",
     re.IGNORECASE,
@@ -47,104 +78,152 @@ _GENERATED = (2, 3)  # what `pragma table_xinfo` calls columns that are computed
 
 
 def kind_of(path: Path) -> str:
-    """Which of KINDS a file is by its first bytes, "" for any other.
+    """Format of a file by its first bytes: SQLite, gzip, classic netCDF or FlatGeobuf, "" for any other.
 
-    NetCDF-4 is none of them: it is HDF5, which may take its values from any other file.
+    NetCDF-4 is another: it is HDF5, which may take its values from any other file.
     """
     if path.is_dir():
         return ""
     with open(path, "rb") as file:
         start = file.read(16)
-    return next((kind for first, kind in KINDS.items() if start.startswith(first)), "")
+    return next((kind for first, kind in _KINDS.items() if start.startswith(first)), "")
 
 
-def vet_vector(path: Path) -> None:
-    """A file that is to be read as a vector file, or one that lies beside such a one and belongs to it."""
-    with open(path, "rb") as file:
-        start = file.read(100_000)
+def is_remote(path: str, key: str) -> bool:
+    """Tell an address on the network, http or https, from a file.
+
+    Parameters
+    ----------
+    path : str
+        A file, a file in an archive (/vsizip/ and the like), or an address.
+    key : str
+        The param that holds it, for the message.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        It is an address of another kind.
+
+    Examples
+    --------
+    >>> is_remote("https://example.org/dem.tif", "data.elevation")
+    True
+    """
+    inner = path
+    while path.startswith("/vsi") and (outer := _ARCHIVE.match(inner)):
+        inner = inner[outer.end() :]
+    if re.match(r"(/*vsicurl/)?https?://", inner, re.IGNORECASE):
+        return True
+    # in an archive GDAL takes what names a file system of its own also without the slash in front
+    if "://" in inner or re.match("/vsi" if inner == path else "/*vsi", inner, re.IGNORECASE):
+        raise InputError(f"{key}: {path}: only files and http(s) addresses are read; download it first")
+    return False
+
+
+@contextmanager
+def _confined(path: str) -> Iterator[None]:
+    """Keep GDAL from following what a file names; a local file also from the network, as GeoJSON may name a CRS there.
+
+    The settings of GDAL are as before when the block ends.
+    """
+    remote = "http" in path.lower() and is_remote(path, "")
+    settings: dict[str, Any] = _NO_POINTERS | ({} if remote else _NO_NETWORK)
+    before = {name: pyogrio.get_gdal_config_option(name) for name in settings}
+    pyogrio.set_gdal_config_options(settings)
+    try:
+        with Env(**settings, **({} if remote else {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"})):
+            yield
+    finally:
+        pyogrio.set_gdal_config_options(before)
+
+
+# ---- rasters
+
+
+@contextmanager
+def opened_raster(path: str, driver: str | None) -> Iterator[DatasetReader]:
+    """Open a raster from elsewhere.
+
+    Parameters
+    ----------
+    path : str
+        A file or an address.
+    driver : str or None
+        GDAL driver to open it with, wherever it and the files beside it lead. None: those of DRIVERS, and it must not
+        lead to another folder.
+
+    Yields
+    ------
+    rasterio.DatasetReader
+
+    Raises
+    ------
+    ValueError
+        It, or a file beside it, holds what it must not.
+    RasterioError, OSError, UnicodeDecodeError
+        No driver can open it.
+    """
+    with _confined(path), ExitStack() as stack:
+        plain = not path.startswith("/vsi") and Path(path).exists()
+        if not driver and not (plain or _is_zipped(path)):  # what lies beside it cannot be checked
+            stack.enter_context(Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"))
+        elif not driver:
+            _check_beside(path)
+        drivers = [driver] if driver else _drivers(Path(path)) if plain else DRIVERS
+        dataset = stack.enter_context(DatasetReader(path, driver=drivers))  # rasterio.open would take one driver alone
+        folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")
+        if plain and not driver and (far := [f for f in dataset.files if not os.path.abspath(f).startswith(folder)]):
+            raise ValueError(f"it takes data from another folder: {far[0]}")
+        yield dataset
+
+
+def _drivers(path: Path) -> list[str]:
+    """Drivers for a raster; GeoPackage and netCDF only where the content is known not to lead elsewhere."""
     kind = kind_of(path)
     if kind == "SQLite":
-        vet_sqlite(path)
-    if kind == "gzip":
-        raise ValueError(f"{path.name} is compressed; unpack it with: gunzip")
-    if zipfile.is_zipfile(path):  # also workbooks and KMZ
-        with unpacking(path) as archive:
-            vet_members(archive.infolist())
-    lower = start.lower()
-    # where GDAL started before its drivers could be left out, as in a notebook, the content has to tell
-    if any(mark in lower for mark in (b"<ogrvrtdatasource", b"<ogrwfsdatasource", b"gdal_streamed_alg")):
-        raise ValueError(f"{path.name} holds no data, but names other files or addresses")
-    if path.suffix.lower() == ".tab":
-        _vet_mapinfo(path)
+        _check_sqlite(path)
+    return {"SQLite": ["GPKG"], "classic netCDF": ["netCDF"]}.get(kind, DRIVERS)
 
 
-def _vet_mapinfo(path):
-    """A seamless table or a view of MapInfo is a list of other tables, wherever they lie."""
-    if path.stat().st_size > MAX_TEXT:
-        raise ValueError(f"{path.name} is no table of MapInfo: it has more than {MAX_TEXT:,} bytes")
-    text = path.read_bytes().lower()
-    if b"isseamless" in text or b"create view" in text:
-        raise ValueError(f"{path.name} names other tables; export what they hold to one file with: ogr2ogr")
+def _is_zipped(path: str) -> bool:
+    return path.startswith(_ZIP) and not is_remote(path, "") and zipfile.is_zipfile(_in_zip(path)[0])
 
 
-def vet_sqlite(path: Path) -> None:
-    """A GeoPackage: plain tables, with the number of features that it says it has.
-
-    A view or a virtual table is a program, which may take other files, all memory, or for ever.
-    """
-    path = path.resolve()
-    for ending in ("-wal", "-journal"):
-        beside = path.with_name(path.name + ending)
-        if beside.exists() and beside.stat().st_size:
-            raise ValueError(f"{beside.name} holds changes that are not in {path.name} yet; close what has it open")
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
-            file.execute("PRAGMA trusted_schema=OFF")
-            _vet_schema(file, path.name)
-            _vet_count(file, path.name)
-    except (sqlite3.Error, UnicodeError, OverflowError) as error:
-        raise ValueError(f"{path.name}: a damaged SQLite file ({error})") from None
-
-
-def _vet_schema(file, name):
-    tables = []
-    for called, sql in file.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall():
-        # SQLite goes by the text of the statement, whatever kind the row says it is
-        if not _DATA.match(str(sql)):
-            raise ValueError(
-                f"{name} computes {called!r} (a view, or a virtual table), and tables alone are read; if you trust it: "
-                f'ogr2ogr tables.gpkg {name} "{called}"'
-            )
-        if str(sql)[:12].upper() == "CREATE TABLE":
-            tables.append(called)
-    for table in tables:
-        for row in file.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [table]):
-            if row[1] in _GENERATED:
-                raise ValueError(
-                    f"{name} computes the column {row[0]!r} of {table!r}, and stored columns alone are read"
-                )
-
-
-def _vet_count(file, name):
-    if not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_ogr_contents'").fetchone():
+def _check_beside(path: str) -> None:
+    if not _is_zipped(path):
+        folder, name = os.path.split(path)
+        _check_sidecars(name, os.listdir(folder or "."), lambda other: Path(folder, other).open("rb"))  # noqa: SIM115
         return
-    promises = file.execute("SELECT table_name, feature_count FROM gpkg_ogr_contents").fetchall()
-    for table, promised in promises:
-        known = "SELECT 1 FROM sqlite_master WHERE lower(name) = lower(?)"
-        if promised is None or not file.execute(known, [table]).fetchone():
+    archive, name = _in_zip(path)
+    with unpacking(archive) as content:
+        _check_sidecars(name, content.namelist(), content.open)
+
+
+def _check_sidecars(name: str, beside: Iterable[str], opened: Callable[[str], IO[bytes]]) -> None:
+    """Check overviews, masks and metadata beside a raster, which GDAL opens with any driver and follows anywhere."""
+    for other in beside:
+        lower = other.lower()
+        if not lower.startswith(f"{name.lower()}.") or not lower.endswith((".msk", ".ovr", ".aux.xml")):
             continue
-        quoted = '"' + str(table).replace('"', '""') + '"'
-        held = file.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
-        if held != promised:
-            raise ValueError(
-                f"{name} says that layer {table!r} has {promised} features, and it has {held}; "
-                f"write it anew with: ogr2ogr whole.gpkg {name}"
-            )
+        with opened(other) as file:
+            content = file.read(MAX_TEXT)
+        if lower.endswith((".msk", ".ovr")) and not content.startswith(_TIFF):
+            raise ValueError(f"{other} beside it is not a GeoTIFF; remove it if it is not needed")
+        text = html.unescape(content.decode(errors="replace")).lower()
+        if lower.endswith(".aux.xml") and ("overview_file" in text or len(content) == MAX_TEXT):
+            raise ValueError(f"{other} beside it names other files; remove it if it is not needed")
+
+
+# ---- archives
 
 
 @contextmanager
 def unpacking(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An open zip archive; whatever is wrong with it or with the names in it is a ValueError."""
+    """Open a zip archive; whatever is wrong with it, or with the names in it, is a ValueError."""
     broken = (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -155,6 +234,173 @@ def unpacking(path: Path) -> Iterator[zipfile.ZipFile]:
         if error.errno not in (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL):
             raise
         raise ValueError(f"{path.name} holds a file whose name cannot be used ({error.strerror})") from None
+
+
+def _check_members(members: list[zipfile.ZipInfo]) -> None:
+    """Check the files in a zip archive by the sizes that it gives; `zipfile` unpacks no more than these."""
+    if len(members) > MAX_MEMBERS:
+        raise ValueError(f"it holds more than {MAX_MEMBERS:,} files")
+    for member in members:
+        if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
+            raise ValueError(
+                f"{member.filename} in it swells to {member.file_size:,} bytes; if you trust it, unpack it yourself"
+            )
+    if (size := sum(member.file_size for member in members)) > MAX_UNPACKED:
+        raise ValueError(f"it holds {size:,} bytes, and at most {MAX_UNPACKED:,} are unpacked; unpack it yourself")
+
+
+def _in_zip(path: str) -> tuple[Path, str]:
+    """Archive, and name in it ("" for all of it), of /vsizip/ARCHIVE/NAME or /vsizip/{ARCHIVE}/NAME."""
+    inner = path.removeprefix(_ZIP)
+    if inner.startswith("{"):
+        archive, _, name = inner[1:].partition("}")
+        return Path(archive), name.strip("/")
+    whole = PurePosixPath(inner)
+    outer = next((above for above in [*reversed(whole.parents), whole] if Path(above).is_file()), whole)
+    return Path(outer), str(whole.relative_to(outer)).removeprefix(".")
+
+
+def _unpacked(archive: Path, name: str, folder: Path) -> Path:
+    """Unpack all of an archive, or a file with those that belong to it; returns the file or folder to read."""
+    with unpacking(archive) as content:
+        stem = str(PurePosixPath(name).with_suffix("")) if name else ""
+        members = [m for m in content.infolist() if m.filename.startswith(stem) and not m.is_dir()]
+        _check_members(members)
+        files = {m.filename: Path(content.extract(m, folder)) for m in members}
+    if name and name not in files:
+        raise ValueError(f"{archive} holds no {name}")
+    for file in files.values():
+        _check_part(file)
+    if name or len(files) == 1:
+        return files[name] if name else next(iter(files.values()))
+    whole = {file.parent for file in files.values() if file.suffix.lower() in _FOLDERS}
+    plain = [file for file in files.values() if _is_plain(file)]
+    return whole.pop() if len(whole) == 1 else plain[0] if len(plain) == 1 else folder
+
+
+# ---- vector files
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """A vector file that was checked, as `vector_file` gives it. Its methods raise what is among UNREADABLE."""
+
+    path: Path
+
+    def layers(self) -> list[str]:
+        """Names of the layers with geometry."""
+        with _confined(str(self.path)):
+            return [name for name, geometry in pyogrio.list_layers(self.path) if geometry is not None]
+
+    def read(self, **options: Any) -> Any:
+        """Read it as `pyogrio.read_dataframe` does; a file that is cut short is an error."""
+        with _confined(str(self.path)):
+            promised = promised_features(self.path) if kind_of(self.path) == "FlatGeobuf" else None
+            table = pyogrio.read_dataframe(self.path, **options)
+        if promised is not None and len(table) != promised:
+            raise ValueError(f"it is cut short: {len(table):,} of {promised:,} features")
+        return table
+
+
+@contextmanager
+def vector_file(path: str, key: str) -> Iterator[VectorFile]:
+    """Check a vector file from elsewhere, and put it in a folder with nothing but what belongs to it.
+
+    GDAL opens what it finds beside a file, and writes there. An archive is unpacked.
+
+    Parameters
+    ----------
+    path : str
+        A file, a folder or a zip archive, or a file in one (/vsizip/ARCHIVE/NAME).
+    key : str
+        The param that holds it, for the message.
+
+    Yields
+    ------
+    VectorFile
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is an address.
+    ValueError
+        It holds what it must not; so are the others of UNREADABLE that the block may raise.
+    """
+    if is_remote(path, key):
+        raise InputError(f"{key}: {path}: tables and vector files are read from files alone; download it first")
+    if path.startswith("/vsi") and not path.startswith(_ZIP):
+        raise InputError(f"{key}: {path}: of archives only zip is read; unpack it first")
+    file, name = _in_zip(path) if path.startswith(_ZIP) else (Path(path), "")
+    if not file.exists():
+        raise InputError(f"{key}: {file}: no such file")
+    with tempfile.TemporaryDirectory(prefix="heatflow-") as folder:
+        try:
+            choose = _whole if file.is_dir() else _unpacked if zipfile.is_zipfile(file) else _linked
+            chosen = choose(file, name, Path(folder))
+            if not _is_plain(chosen):
+                raise ValueError(f"{path} is in none of the formats that are read: {FORMATS}")
+            yield VectorFile(chosen)
+        except UNREADABLE as error:
+            raise ValueError(str(error).replace(f"{folder}/", "")) from None
+
+
+def _whole(path: Path, name: str, folder: Path) -> Path:
+    """Check the files of a folder, which is read as it is."""
+    for part in path.iterdir():
+        _check_part(part)
+    return path
+
+
+def _linked(path: Path, name: str, folder: Path) -> Path:
+    """Link a file and those that belong to it into a folder."""
+    _check_part(path)
+    for beside in path.absolute().parent.iterdir():
+        if beside.name == path.name or (beside.name.startswith(path.stem) and _may_belong(beside)):
+            (folder / beside.name).symlink_to(beside)
+    return folder / path.name
+
+
+def _may_belong(beside: Path) -> bool:
+    """Whether a file may be part of another, as .dbf is of .shp; one that is a whole table, or an archive, is not."""
+    try:
+        if not beside.is_file() or kind_of(beside) or zipfile.is_zipfile(beside):
+            return False
+        _check_part(beside)
+    except (ValueError, PermissionError):
+        return False
+    return True
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file, or a folder of files, begins as one of FORMATS does."""
+    if path.is_dir():
+        return any(part.suffix.lower() in _FOLDERS for part in path.iterdir())
+    if path.suffix.lower() in (".shx", ".xsd"):  # belongs to a shapefile, to GML
+        return False
+    return kind_of(path) in ("SQLite", "FlatGeobuf") or _PLAIN.match(_start(path)) is not None
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(100_000)
+
+
+def _check_part(path: Path) -> None:
+    """Check a file that is read as a vector file, or that lies beside such a one and may belong to it."""
+    if path.is_dir():
+        return
+    kind = kind_of(path)
+    if kind == "SQLite":
+        _check_sqlite(path)
+    if kind == "gzip":
+        raise ValueError(f"{path.name} is compressed; unpack it with: gunzip")
+    if _POINTERS.search(_start(path)):
+        raise ValueError(f"{path.name} holds no data, but names other files or addresses")
+    if path.suffix.lower() == ".tab":  # a seamless table or a view of MapInfo lists other tables, wherever they are
+        if path.stat().st_size > MAX_TEXT:
+            raise ValueError(f"{path.name} is no table of MapInfo: it has more than {MAX_TEXT:,} bytes")
+        if re.search(rb"isseamless|create view", path.read_bytes(), re.IGNORECASE):
+            raise ValueError(f"{path.name} names other tables; export what they hold to one file with: ogr2ogr")
 
 
 def promised_features(path: Path) -> int:
@@ -171,251 +417,56 @@ def promised_features(path: Path) -> int:
     return promised
 
 
-def vet_members(members: Iterable[zipfile.ZipInfo]) -> None:
-    """The files in a zip archive, by the sizes that it gives; `zipfile` unpacks no more than these."""
-    members = list(members)
-    if len(members) > MAX_MEMBERS:
-        raise ValueError(f"it holds more than {MAX_MEMBERS:,} files")
-    for member in members:
-        if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
-            raise ValueError(f"{member.filename} in it swells to {member.file_size:,} bytes; unpack it if you trust it")
-    if (size := sum(member.file_size for member in members)) > MAX_UNPACKED:
-        raise ValueError(f"it holds {size:,} bytes, and at most {MAX_UNPACKED:,} are unpacked; unpack it yourself")
+def _check_sqlite(path: Path) -> None:
+    """Check a GeoPackage: plain tables, with the number of features that it says it has.
 
-
-def vet_sidecars(name: str, beside: Iterable[str], opened: Callable[[str], IO[bytes]]) -> None:
-    """Overviews, masks and metadata beside a raster, which GDAL opens with any driver and follows anywhere.
-
-    Parameters
-    ----------
-    name : of the raster
-    beside : what lies in its folder
-    opened : opens one of these
+    A view or a virtual table is a program, which may take other files, all memory, or for ever.
     """
-    for other in beside:
-        lower = other.lower()
-        if not lower.startswith(f"{name.lower()}.") or not lower.endswith((".msk", ".ovr", ".aux.xml")):
+    path = path.resolve()
+    for ending in ("-wal", "-journal"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists() and beside.stat().st_size:
+            raise ValueError(f"{beside.name} holds changes that are not in {path.name} yet; close what has it open")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
+            file.execute("PRAGMA trusted_schema=OFF")
+            _check_schema(file, path.name)
+            _check_count(file, path.name)
+    except (sqlite3.Error, UnicodeError, OverflowError) as error:
+        raise ValueError(f"{path.name}: a damaged SQLite file ({error})") from None
+
+
+def _check_schema(file: sqlite3.Connection, name: str) -> None:
+    tables = []
+    for table, sql in file.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall():
+        # SQLite goes by the text of the statement, whatever kind the row says it is
+        if not _PLAIN_SQL.match(str(sql)):
+            raise ValueError(
+                f"{name} computes {table!r} (a view, or a virtual table), and only tables are read; if you trust it: "
+                f'ogr2ogr tables.gpkg {name} "{table}"'
+            )
+        if str(sql)[:12].upper() == "CREATE TABLE":
+            tables.append(table)
+    for table in tables:
+        for column, hidden in file.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [table]):
+            if hidden in _GENERATED:
+                raise ValueError(f"{name} computes column {column!r} of {table!r}, and only stored columns are read")
+    if "gpkg_contents" not in tables:
+        raise ValueError(f"{name} is a SQLite file, but no GeoPackage: it has no table gpkg_contents")
+
+
+def _check_count(file: sqlite3.Connection, name: str) -> None:
+    tables = {str(table).lower() for (table,) in file.execute("SELECT name FROM sqlite_master").fetchall()}
+    if "gpkg_ogr_contents" not in tables:
+        return
+    promises = file.execute("SELECT table_name, feature_count FROM gpkg_ogr_contents").fetchall()
+    for table, promised in promises:
+        if promised is None or str(table).lower() not in tables:
             continue
-        with opened(other) as file:
-            content = file.read(MAX_TEXT)
-        if lower.endswith((".msk", ".ovr")) and not content.startswith(TIFF):
-            raise ValueError(f"{other} beside it is not a GeoTIFF; remove it if it is not needed")
-        text = html.unescape(content.decode(errors="replace")).lower()
-        if lower.endswith(".aux.xml") and ("overview_file" in text or len(content) == MAX_TEXT):
-            raise ValueError(f"{other} beside it names other files; remove it if it is not needed")
-
-
-DRIVERS = [
-    "AAIGrid", "AIG", "BT", "BYN", "DTED", "EHdr", "ENVI", "GRASSASCIIGrid", "GRIB", "GS7BG", "GSAG", "GSBG", "GTiff",
-    "HFA", "ILWIS", "JP2OpenJPEG", "JPEG", "Leveller", "NGSGEOID", "NITF", "NWT_GRD", "PNG", "RMF", "RST", "SAGA",
-    "SIGDEM", "SRTMHGT", "Terragen", "USGSDEM", "WEBP", "XYZ", "ZMap",
-]  # fmt: skip
-# what a damaged or hostile vector file makes of a reader
-UNREADABLE = (
-    DataSourceError, FeatureError, FieldError, GeometryError, CRSError, ShapelyError, ValueError, IndexError,
-    OverflowError,
-)  # fmt: skip
-_NO_NETWORK = {"GDAL_HTTP_PROXY": "127.0.0.1:9", "GDAL_HTTP_TIMEOUT": "5", "GDAL_HTTP_CONNECTTIMEOUT": "5"}
-_ARCHIVE = re.compile(r"/*vsi(zip|gzip|tar|7z|rar)/\{?", re.IGNORECASE)
-_ZIP = "/vsizip/"
-
-
-def is_remote(path: str, key: str) -> bool:
-    """Whether a path is an address on the network: http and https alone.
-
-    Parameters
-    ----------
-    path : of a file, or of one in an archive (/vsizip/ and the like), or an address
-    key : of params.yaml, for the message
-
-    Raises
-    ------
-    InputError
-        An address of another kind.
-    """
-    inner = path
-    while path.startswith("/vsi") and (outer := _ARCHIVE.match(inner)):
-        inner = inner[outer.end() :]
-    if re.match(r"(/*vsicurl/)?https?://", inner, re.IGNORECASE):
-        return True
-    # in an archive GDAL takes what names a file system of its own also without the slash in front
-    if "://" in inner or re.match("/vsi" if inner == path else "/*vsi", inner, re.IGNORECASE):
-        raise InputError(f"{key}: {path}: files and http(s) addresses alone are read; download it first")
-    return False
-
-
-@contextmanager
-def offline(path: str) -> Iterator[None]:
-    """While a local file is read GDAL has no network, whatever the file names.
-
-    GeoJSON may give the address of a CRS, and a sidecar of a raster may be a VRT.
-    """
-    if "http" in path.lower() and is_remote(path, ""):
-        yield
-        return
-    pyogrio.set_gdal_config_options(_NO_NETWORK)
-    try:
-        with Env(CPL_VSIL_CURL_ALLOWED_EXTENSIONS="{none}", **_NO_NETWORK):
-            yield
-    finally:
-        pyogrio.set_gdal_config_options(dict.fromkeys(_NO_NETWORK))
-
-
-@contextmanager
-def opened_raster(path: str, driver: str | None) -> Iterator[DatasetReader]:
-    """A raster from elsewhere, open for reading.
-
-    Parameters
-    ----------
-    path : file or address
-    driver : GDAL driver to open it with, wherever it and the files beside it lead; None: those of DRIVERS, and it must
-        not lead to another folder
-
-    Raises
-    ------
-    ValueError
-        It or a file beside it holds what it must not.
-    RasterioError, OSError, UnicodeDecodeError
-        No driver can open it.
-    """
-    with offline(path), ExitStack() as stack:
-        plain = not path.startswith("/vsi") and Path(path).exists()
-        if not driver and not (plain or _is_zipped(path)):  # what lies beside it cannot be looked through
-            stack.enter_context(Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"))
-        elif not driver:
-            _vet_beside(path)
-        drivers = [driver] if driver else _drivers(Path(path)) if plain else DRIVERS
-        dataset = stack.enter_context(DatasetReader(path, driver=drivers))  # rasterio.open would take one driver alone
-        folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")
-        if plain and not driver and (far := [f for f in dataset.files if not os.path.abspath(f).startswith(folder)]):
-            raise ValueError(f"it takes data from another folder: {far[0]}")
-        yield dataset
-
-
-def _drivers(path):
-    """GeoPackage and netCDF only where the content is known not to lead elsewhere."""
-    kind = kind_of(path)
-    if kind == "SQLite":
-        vet_sqlite(path)
-    return {"SQLite": ["GPKG"], "classic netCDF": ["netCDF"]}.get(kind, DRIVERS)
-
-
-def _is_zipped(path):
-    return path.startswith(_ZIP) and not is_remote(path, "") and zipfile.is_zipfile(_in_zip(path)[0])
-
-
-def _vet_beside(path):
-    if not _is_zipped(path):
-        folder, name = os.path.split(path)
-        vet_sidecars(name, os.listdir(folder or "."), lambda other: Path(folder, other).open("rb"))  # noqa: SIM115
-        return
-    archive, name = _in_zip(path)
-    with unpacking(archive) as content:
-        vet_sidecars(name, content.namelist(), content.open)
-
-
-def _in_zip(path):
-    """Archive, and name in it ("" for all of it), of /vsizip/ARCHIVE/NAME or /vsizip/{ARCHIVE}/NAME."""
-    inner = path.removeprefix(_ZIP)
-    if inner.startswith("{"):
-        archive, _, name = inner[1:].partition("}")
-        return Path(archive), name.strip("/")
-    whole = PurePosixPath(inner)
-    archive = next((above for above in [*reversed(whole.parents), whole] if Path(above).is_file()), whole)
-    return Path(archive), str(whole.relative_to(archive)).removeprefix(".")
-
-
-@dataclass(frozen=True)
-class VectorFile:
-    """A vector file that was looked through, as `vector_file` gives it; what it raises is among UNREADABLE."""
-
-    path: Path
-
-    def layers(self) -> list[str]:
-        """Names of the layers with geometry."""
-        with offline(str(self.path)):
-            return [name for name, geometry in pyogrio.list_layers(self.path) if geometry is not None]
-
-    def read(self, **options):
-        """As `pyogrio.read_dataframe`, all of it or nothing."""
-        with offline(str(self.path)):
-            promised = promised_features(self.path) if kind_of(self.path) == "FlatGeobuf" else None
-            table = pyogrio.read_dataframe(self.path, **options)
-        if promised is not None and len(table) != promised:
-            raise ValueError(f"it is cut short: {len(table):,} of {promised:,} features")
-        return table
-
-
-@contextmanager
-def vector_file(path: str, key: str) -> Iterator[VectorFile]:
-    """A vector file from elsewhere, looked through, in a folder that holds it and what belongs to it alone.
-
-    GDAL opens what it finds beside a file, and writes there; of an archive it gets what was unpacked.
-
-    Parameters
-    ----------
-    path : of a file, a folder or a zip archive, or of a file in one (/vsizip/ARCHIVE/NAME)
-    key : of params.yaml, for the message
-
-    Raises
-    ------
-    InputError
-        No such file, or an address.
-    ValueError
-        It holds what it must not, as do the others of UNREADABLE that the block may raise.
-    """
-    if is_remote(path, key):
-        raise InputError(f"{key}: {path}: tables and vector files are read from files alone; download it first")
-    if path.startswith("/vsi") and not path.startswith(_ZIP):
-        raise InputError(f"{key}: {path}: of archives only zip is read; unpack it first")
-    archive, name = _in_zip(path) if path.startswith(_ZIP) else (Path(path), "")
-    if not archive.exists():
-        raise InputError(f"{key}: {archive}: no such file")
-    if archive.is_dir():
-        for file in archive.iterdir():
-            if file.is_file():
-                vet_vector(file)
-        yield VectorFile(archive)
-        return
-    with tempfile.TemporaryDirectory(prefix="heatflow-") as folder:
-        try:
-            if path.startswith(_ZIP) or path.lower().endswith(".zip"):
-                yield VectorFile(_unpacked(archive, name, Path(folder)))
-            else:
-                yield VectorFile(_linked(archive.absolute(), Path(folder)))
-        except UNREADABLE as error:
-            raise ValueError(str(error).replace(f"{folder}/", "")) from None
-
-
-def _linked(path, folder):
-    vet_vector(path)
-    (folder / path.name).symlink_to(path)
-    for beside in path.parent.iterdir():
-        if beside.name != path.name and beside.name.startswith(path.stem) and _may_belong(beside):
-            (folder / beside.name).symlink_to(beside)
-    return folder / path.name
-
-
-def _may_belong(beside):
-    """Whether a file may be part of another, as .dbf of .shp; one that is a whole table, or an archive, is not."""
-    try:
-        if not beside.is_file() or kind_of(beside) or zipfile.is_zipfile(beside):
-            return False
-        vet_vector(beside)
-    except (ValueError, PermissionError):
-        return False
-    return True
-
-
-def _unpacked(archive, name, folder):
-    """What lies in the archive, all or the file of this name with what belongs to it, each looked through."""
-    with unpacking(archive) as content:
-        stem = str(PurePosixPath(name).with_suffix("")) if name else ""
-        members = [m for m in content.infolist() if m.filename.startswith(stem) and not m.is_dir()]
-        vet_members(members)
-        files = [Path(content.extract(member, folder)) for member in members]
-    if name and name not in [m.filename for m in members]:
-        raise ValueError(f"{archive} holds no {name}")
-    for file in files:
-        vet_vector(file)
-    return files[[m.filename for m in members].index(name)] if name else files[0] if len(files) == 1 else folder
+        quoted = '"' + str(table).replace('"', '""') + '"'
+        held = file.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
+        if held != promised:
+            raise ValueError(
+                f"{name} says that layer {table!r} has {promised} features, and it has {held}; "
+                f"write it again with: ogr2ogr whole.gpkg {name}"
+            )
