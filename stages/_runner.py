@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import rasterio
 from tqdm import tqdm
 
 from heatflow.config.load import load
 from heatflow.config.schema import Params
 from heatflow.errors import InputError, fault_of_machine, printable
 
+GDAL = {"GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_CACHEMAX": 256}  # of a stage alone: a notebook keeps its own
+
 
 def read_params(names: tuple[str, ...]) -> Params:
-    """The sections or single params that a stage declares, from a params.yaml that has been checked whole."""
+    """The sections and single params that a stage declares, from a params.yaml that has been checked whole."""
     return load("params.yaml", names)
 
 
@@ -25,22 +28,16 @@ def progress(total: int, what: str, unit: str) -> tqdm:
 
 
 def run(main: Callable[[], None], inputs: Iterable[Path] = ()) -> None:
-    """Run a stage, and end the process where it fails: one message and an exit code.
+    """Run a stage; where it fails, print one message and end the process with an exit code.
 
     0: done. 2: input that cannot be used. 3: the machine failed: no space, no permission, no memory. 130: interrupted.
-
-    Parameters
-    ----------
-    main : callable
-    inputs : iterable of Path
-        Files of earlier stages that it reads.
+    `inputs` are the files of earlier stages that it reads.
     """
     name = Path(sys.argv[0]).stem
     try:
-        with _library_messages():
+        with _library_messages(), rasterio.Env(**GDAL):
             if missing := [str(path) for path in inputs if not path.exists()]:
-                remedy = f"run the stages that make it with: dvc repro {name}"
-                raise InputError(f"{', '.join(missing)}: not there yet; {remedy}")
+                raise InputError(f"{', '.join(missing)}: no such file; make it with: dvc repro {name}")
             main()
     except InputError as error:
         _end(name, 2, "cannot go on:\n" + "\n".join(f"  {line}" for line in str(error).splitlines()))
@@ -59,20 +56,16 @@ def _end(name: str, code: int, message: str) -> None:
 
 @contextmanager
 def _library_messages() -> Iterator[None]:
-    """Show what libraries warn of or log, which may quote what a file says, in the words of `warn`."""
-    before = logging.lastResort
-    logging.lastResort = _Log(logging.WARNING)
+    """Show warnings and logs of libraries, which may quote a stranger's file, as `warn` does."""
+    log, before = logging.Handler(logging.WARNING), logging.lastResort
+    log.emit = lambda record: warn([record.getMessage()])  # type: ignore[method-assign]
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest, **options: warn([str(message)])
+        logging.lastResort = log
         try:
             yield
         finally:
             logging.lastResort = before
-
-
-class _Log(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        warn([record.getMessage()])
 
 
 def say(lines: Iterable[str]) -> None:
