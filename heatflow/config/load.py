@@ -2,33 +2,34 @@
 
 import math
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from heatflow.config.schema import Params, Section
+from heatflow.config.schema import Params, Section, is_section
 from heatflow.errors import InputError
 from heatflow.io.text import parse_yaml
 
+AnySection = TypeVar("AnySection", bound=Section)
 Location = tuple[str | int, ...]
 
 
 class _Short(reprlib.Repr):
-    """What stands in the file, in a line."""
+    """A value of the file on one line."""
 
     def repr_int(self, x: int, level: int) -> str:
         return super().repr_int(x, level) if abs(x) < 10**40 else "a number of more than 40 digits"
 
 
-SHORT = _Short()
-SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 100, 100
+_SHORT = _Short()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 100, 100
 
 
 def load(path: str | Path, names: tuple[str, ...] | None = None) -> Params:
-    """Check the whole of params.yaml and return it, or the sections and single params that are named.
+    """Check the whole of params.yaml, and return it or the sections and single params that are named.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def load(path: str | Path, names: tuple[str, ...] | None = None) -> Params:
     Raises
     ------
     InputError
-        With every fault of the file: file, line, key, what is allowed, and what stands there.
+        With every fault of the file: file, line, key, what is allowed and what the file holds.
 
     Examples
     --------
@@ -73,28 +74,28 @@ def load(path: str | Path, names: tuple[str, ...] | None = None) -> Params:
 
 def _only(params: Params, names: tuple[str, ...]) -> Params:
     """Params without what is not named."""
-    sections: dict[str, Section] = {}
-    for section in dict.fromkeys(name.partition(".")[0] for name in names):
-        whole = getattr(params, section)
-        keys = [name.partition(".")[2] for name in names if name.partition(".")[0] == section]
-        part = {key: getattr(whole, key) for key in keys if key}
-        sections[section] = whole if "" in keys else type(whole).model_construct(set(part), **part)
-        for key in type(whole).model_fields.keys() - part.keys() if "" not in keys else ():
-            vars(sections[section]).pop(key, None)  # model_construct fills in defaults
-    chosen = Params.model_construct(set(sections), **sections)
-    for key in Params.model_fields.keys() - sections.keys():
-        vars(chosen).pop(key, None)
-    return chosen
+    keys: dict[str, list[str]] = {}
+    for section, _, key in (name.partition(".") for name in names):
+        keys.setdefault(section, []).append(key)
+    sections = {name: getattr(params, name) for name in keys}
+    parts = {name: part if "" in keys[name] else _part(part, keys[name]) for name, part in sections.items()}
+    return _part(params.model_copy(update=parts), keys)
+
+
+def _part(model: AnySection, keys: Iterable[str]) -> AnySection:
+    """A section with some of its params; reading another is an AttributeError."""
+    part = model.model_copy()
+    for name in type(model).model_fields.keys() - set(keys):
+        vars(part).pop(name)
+    return part
 
 
 def _missing(model: type[Section], content: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Keys that params.yaml lacks: DVC tracks what stands in the file, so that nothing is left to a default."""
+    """Keys that params.yaml lacks; DVC tracks what the file holds, so nothing may be left to a default."""
     for name, field in model.model_fields.items():
         if name not in content:
             yield (*prefix, name)
-        elif (
-            isinstance(kind := field.annotation, type) and issubclass(kind, Section) and isinstance(content[name], dict)
-        ):
+        elif is_section(kind := field.annotation) and isinstance(content[name], dict):
             yield from _missing(kind, content[name], (*prefix, name))
 
 
@@ -114,7 +115,7 @@ def _describe(path: Path, fault: Any, lines: dict[Location, int]) -> str:
         case "value_error":
             return f"{where}: {key}: {message}"
     given = fault["input"]
-    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else SHORT.repr(given)
+    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else _SHORT.repr(given)
     return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
 
 

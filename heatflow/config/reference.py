@@ -1,12 +1,11 @@
-"""The page of params: every knob with its default, what is allowed and what it means."""
+"""The page of params, docs/params.md: every param with its default, what is allowed and what it means."""
 
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
-from heatflow.config.schema import Params
+from heatflow.config.schema import Params, is_section
 
 HEAD = """# Params
 
@@ -16,49 +15,54 @@ of date. Change one for one experiment with `dvc exp run -S train.dropout=0.3`.
 """
 
 
-def page(defaults: dict) -> str:
-    """The page as Markdown.
+def page(defaults: dict[str, Any]) -> str:
+    """Write the page as Markdown.
 
     Parameters
     ----------
-    defaults : content of params.yaml
+    defaults : dict
+        Content of params.yaml.
+
+    Returns
+    -------
+    str
     """
     lines = [HEAD]
     for name, field in Params.model_fields.items():
         lines += [f"## {name}", "", "| param | default | allowed | meaning |", "| --- | --- | --- | --- |"]
-        lines += _rows(field.annotation, defaults[name], "")
-        lines.append("")
+        lines += [*_rows(field.annotation, defaults[name], ""), ""]
     return "\n".join(lines)
 
 
-def _rows(model, defaults, prefix):
-    schema = model.model_json_schema()
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _rows(field.annotation, defaults[name], f"{prefix}{name}.")
+def _rows(section: Any, defaults: dict[str, Any], prefix: str) -> Iterator[str]:
+    schema = section.model_json_schema()
+    for name, field in section.model_fields.items():
+        if is_section(part := field.annotation):
+            yield from _rows(part, defaults[name], f"{prefix}{name}.")
             continue
         default = yaml.safe_dump(defaults[name], default_flow_style=True).removesuffix("\n").removesuffix("\n...")
-        allowed = _allowed(schema["properties"][name])
-        yield f"| `{prefix}{name}` | `{default}` | {allowed} | {field.description or ''} |"
+        meaning = " ".join((field.description or "").split())
+        yield f"| `{prefix}{name}` | `{default}` | {_allowed(schema['properties'][name])} | {meaning} |"
 
 
-def _allowed(schema):
-    """What a JSON schema lets through, in words."""
+def _allowed(schema: dict[str, Any]) -> str:
+    """What a JSON schema accepts, in words."""
     if "anyOf" in schema:
         return " or ".join(_allowed(part) for part in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
-    kind = {"null": "null", "boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
     if schema.get("type") == "array":
         items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
         return f"list of {_allowed(items)}"
-    words = kind.get(schema.get("type", ""), "anything")
+    kinds = {
+        "null": "null",
+        "boolean": "true or false",
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+    }
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
-    return f"{words} {', '.join(limits)}".strip()
-
-
-if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(page(yaml.safe_load(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")
+    return f"{kinds.get(schema.get('type', ''), 'anything')} {', '.join(limits)}".strip()

@@ -4,7 +4,7 @@ A section is also what the library's functions take, so that a notebook needs no
 defaults for the rest. What follows from params is in `heatflow.config.derived`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,68 +21,67 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys, infinities and NaN are refused; values cannot be changed once read."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=()
-    )
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )  # fmt: skip
+
+
+def is_section(kind: Any) -> TypeGuard[type[Section]]:
+    """Whether the type of a field is a section of its own."""
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 class Data(Section, DataRules):
-    elevation: str = Field(
-        "data/demo/elevation.tif", min_length=1, description="elevation: a path or URL of any raster GDAL can read"
-    )
-    wells: str = Field("data/demo/wells.fgb", min_length=1, description="wells: a path of any vector file or CSV")
-    structures: str = Field(
-        "data/demo/structures.fgb",
-        min_length=1,
-        description="known structural settings or geothermal systems, any vector file of points; read to test saliency "
-        "alone. The demo's do not count where data.elevation is not the demo's",
-    )
-    faults: str = Field(
-        "data/demo/faults.fgb", min_length=1, description="mapped faults, any vector file of lines; as data.structures"
-    )
-    ablation: str = Field(
-        "benchmarks/ABLATION_demo.csv",
-        min_length=1,
-        description="table of the source report's experiments that `make ablation` wrote, shown in the report; as "
-        "data.structures",
-    )
+    elevation: str = Field("data/demo/elevation.tif", min_length=1)
+    """elevation: a path or URL of any raster GDAL can read"""
+    wells: str = Field("data/demo/wells.fgb", min_length=1)
+    """wells: a path of any vector file or CSV"""
+    structures: str = Field("data/demo/structures.fgb", min_length=1)
+    """known structural settings or geothermal systems, any vector file of points; read to test saliency alone. The
+    demo's do not count where data.elevation is not the demo's"""
+    faults: str = Field("data/demo/faults.fgb", min_length=1)
+    """mapped faults, any vector file of lines; as data.structures"""
+    ablation: str = Field("benchmarks/ABLATION_demo.csv", min_length=1)
+    """table of the source report's experiments that `make ablation` wrote, shown in the report; as data.structures"""
 
 
 class Demo(Section):
-    seed: Seed = Field(1, description="everything in the synthetic region follows from it")
-    width: PositiveFloat = Field(1200, le=5000, description="km, west to east")
-    height: PositiveFloat = Field(1000, le=5000, description="km, south to north")
-    resolution: PositiveFloat = Field(200, ge=50, le=5000, description="m, edge of a pixel")
-    signal: Fraction = Field(1.0, description="how far structure controls heat; 0: not at all (the null region)")
-    sampling_bias: Fraction = Field(0.5, description="how far wells follow heat; 0: sited without regard to it")
-    erase: bool = Field(False, description="whether the terrain shows none of the structures that heat follows")
+    seed: Seed = 1
+    """everything in the synthetic region follows from it"""
+    width: PositiveFloat = Field(1200, le=5000)
+    """km, west to east"""
+    height: PositiveFloat = Field(1000, le=5000)
+    """km, south to north"""
+    resolution: PositiveFloat = Field(200, ge=50, le=5000)
+    """m, edge of a pixel"""
+    signal: Fraction = 1.0
+    """how far structure controls heat; 0: not at all (the null region)"""
+    sampling_bias: Fraction = 0.5
+    """how far wells follow heat; 0: sited without regard to it"""
+    erase: bool = False
+    """whether the terrain shows none of the structures that heat follows"""
 
 
 class Terrain(Section):
-    resolution: float = Field(200, ge=0.01, le=1e6, description="m, edge of a pixel of the working grid")
-    crs: str | int | None = Field(
-        None, description="working CRS: EPSG code, PROJ string, WKT or a file that holds WKT; null: the raster's own"
-    )
-    band: Annotated[int, Field(ge=1)] | None = Field(None, description="band to read; null: the only one")
-    driver: str | None = Field(
-        None,
-        description="GDAL driver that reads the raster; null: those of plain files. VRT and others that point at other "
-        "files or addresses have to be named: only for files you trust",
-    )
-    nodata: float | None = Field(None, description="nodata value in place of the file's own; null: the file's own")
-    resampling: Literal["auto", "nearest", "bilinear", "cubic", "average"] = Field(
-        "auto", description="auto: average when shrinking, cubic when enlarging"
-    )
-    bounds: tuple[float, float, float, float] | None = Field(
-        None, description="degrees west, south, east, north of the part of the raster to use; null: all of it"
-    )
-    min_elevation: float | None = Field(
-        None, description="m; what lies lower, such as the sea floor, is no data; null: all is"
-    )
-    detrend_radius: PositiveFloat | None = Field(
-        40000,
-        le=1_000_000,
-        description="m, of the local linear trend that is subtracted; null: the raster is detrended already",
-    )
+    resolution: float = Field(200, ge=0.01, le=1e6)
+    """m, edge of a pixel of the working grid"""
+    crs: str | int | None = None
+    """working CRS: EPSG code, PROJ string, WKT or a file that holds WKT; null: the raster's own"""
+    band: Annotated[int, Field(ge=1)] | None = None
+    """band to read; null: the only one"""
+    driver: str | None = None
+    """GDAL driver that reads the raster; null: those of plain files. VRT and others that point at other files or
+    addresses have to be named: only for files you trust"""
+    nodata: float | None = None
+    """nodata value in place of the file's own; null: the file's own"""
+    resampling: Literal["auto", "nearest", "bilinear", "cubic", "average"] = "auto"
+    """auto: average when shrinking, cubic when enlarging"""
+    bounds: tuple[float, float, float, float] | None = None
+    """degrees west, south, east, north of the part of the raster to use; null: all of it"""
+    min_elevation: float | None = None
+    """m; what lies lower, such as the sea floor, is no data; null: all is"""
+    detrend_radius: PositiveFloat | None = Field(40000, le=1_000_000)
+    """m, of the local linear trend that is subtracted; null: the raster is detrended already"""
 
     @model_validator(mode="after")
     def _bounds(self) -> "Terrain":
@@ -102,49 +101,55 @@ class Terrain(Section):
 
 
 class Background(Section):
-    when: Literal["missing", "always"] = Field(
-        "missing",
-        description="missing: estimated from the heat flow if the table has no residual; always: even if it has one",
-    )
-    radius: PositiveFloat = Field(150000, le=2_000_000, description="m, of the tricube weights of the local regression")
-    decluster: float = Field(
-        5000, ge=0, le=200_000, description="m; wells this near share the weight of one; 0: each has its own"
-    )
+    when: Literal["missing", "always"] = "missing"
+    """missing: estimated from the heat flow if the table has no residual; always: even if it has one"""
+    radius: PositiveFloat = Field(150000, le=2_000_000)
+    """m, of the tricube weights of the local regression"""
+    decluster: float = Field(5000, ge=0, le=200_000)
+    """m; wells this near share the weight of one; 0: each has its own"""
 
 
 class Wells(Section):
-    residual: str | None = Field(None, description="column of the residual; null: residual or hfqc_resid")
-    heat_flow: str | None = Field(None, description="column of the heat flow; null: usual names")
-    unit: Literal["mW/m2", "W/m2", "HFU"] = Field("mW/m2", description="of both columns; 1 HFU is 41.84 mW/m2")
-    x: str | None = Field(None, description="CSV column of x, easting or longitude; null: usual names")
-    y: str | None = Field(None, description="CSV column of y, northing or latitude; null: usual names")
-    crs: str | int | None = Field(None, description="CRS of the coordinates, as terrain.crs; null: the file's own")
-    layer: str | None = Field(
-        None, description="layer of a vector file, or file of an archive, with several; null: the only one"
-    )
-    quality: list[str] | None = Field(None, description="quality codes to keep, with wildcards such as U1*; null: all")
-    quality_column: str | None = Field(None, description="column of the quality code; null: usual names")
-    min_depth: float | None = Field(
-        None, ge=0, description="m; shallower wells are left out where the depth is given; null: none"
-    )
-    depth: str | None = Field(None, description="column of the depth, m; null: usual names")
-    colocated: Literal["keep", "median", "max"] = Field(
-        "keep", description="wells of one and the same place: keep each, or one with their median or largest value"
-    )
+    residual: str | None = None
+    """column of the residual; null: residual or hfqc_resid"""
+    heat_flow: str | None = None
+    """column of the heat flow; null: usual names"""
+    unit: Literal["mW/m2", "W/m2", "HFU"] = "mW/m2"
+    """of both columns; 1 HFU is 41.84 mW/m2"""
+    x: str | None = None
+    """CSV column of x, easting or longitude; null: usual names"""
+    y: str | None = None
+    """CSV column of y, northing or latitude; null: usual names"""
+    crs: str | int | None = None
+    """CRS of the coordinates, as terrain.crs; null: the file's own"""
+    layer: str | None = None
+    """layer of a vector file, or file of an archive, with several; null: the only one"""
+    quality: list[str] | None = None
+    """quality codes to keep, with wildcards such as U1*; null: all"""
+    quality_column: str | None = None
+    """column of the quality code; null: usual names"""
+    min_depth: float | None = Field(None, ge=0)
+    """m; shallower wells are left out where the depth is given; null: none"""
+    depth: str | None = None
+    """column of the depth, m; null: usual names"""
+    colocated: Literal["keep", "median", "max"] = "keep"
+    """wells of one and the same place: keep each, or one with their median or largest value"""
     background: Background = Background()
 
 
 class Tile(Section, TileRules):
-    size: Count = Field(200, le=4096, description="pixels, edge of a tile")
-    stride: Count | None = Field(None, description="pixels between neighbouring tiles; null: size, tiles side by side")
-    statistic: Literal["max", "p90", "median", "mean"] = Field(
-        "max", description="of the residuals in a tile, sets its class"
-    )
-    min_wells: Count = Field(1, description="tiles with fewer wells are left out")
-    edges: Annotated[list[float], Field(min_length=1)] = Field(
-        [25, 50, 200], description="mW/m2, ascending; classes are right-closed: (-inf, e1], (e1, e2], ... (eK, inf)"
-    )
-    binary_edge: float = Field(50, description="mW/m2, one of edges; above it a tile is 'high'")
+    size: Count = Field(200, le=4096)
+    """pixels, edge of a tile"""
+    stride: Count | None = None
+    """pixels between neighbouring tiles; null: size, tiles side by side"""
+    statistic: Literal["max", "p90", "median", "mean"] = "max"
+    """of the residuals in a tile, sets its class"""
+    min_wells: Count = 1
+    """tiles with fewer wells are left out"""
+    edges: Annotated[list[float], Field(min_length=1)] = [25, 50, 200]
+    """mW/m2, ascending; classes are right-closed: (-inf, e1], (e1, e2], ... (eK, inf)"""
+    binary_edge: float = 50
+    """mW/m2, one of edges; above it a tile is 'high'"""
 
     @model_validator(mode="after")
     def _edges(self) -> "Tile":
@@ -156,131 +161,119 @@ class Tile(Section, TileRules):
 
 
 class Filter(Section):
-    min_valid: Fraction = Field(0.5, description="smallest share of pixels with data")
-    min_relief: Annotated[float, Field(ge=0)] | None = Field(
-        20, description="m, smallest difference between highest and lowest pixel; null: no test"
-    )
-    max_constant: Fraction | None = Field(
-        0.5,
-        description="largest share of pixels with one and the same value of detrended elevation; null: no test. Fill "
-        "in a raster that is detrended here is no longer constant: mark it with terrain.nodata",
-    )
+    min_valid: Fraction = 0.5
+    """smallest share of pixels with data"""
+    min_relief: Annotated[float, Field(ge=0)] | None = 20
+    """m, smallest difference between highest and lowest pixel; null: no test"""
+    max_constant: Fraction | None = 0.5
+    """largest share of pixels with one and the same value of detrended elevation; null: no test. Fill in a raster that
+    is detrended here is no longer constant: mark it with terrain.nodata"""
 
 
 class Split(Section):
-    scheme: Literal["blocks", "random"] = Field("blocks", description="contiguous spatial blocks, or tiles at random")
-    folds: int = Field(5, ge=2, le=100, description="number of test folds")
-    block_size: Count = Field(4, description="tiles, edge of a block")
-    buffer: float = Field(
-        1, ge=0, le=10, description="tiles; what lies nearer than this to a test tile takes no part in its fold"
-    )
-    validation: float = Field(0.12, ge=0.02, le=0.5, description="share of the training side kept for validation")
-    repeats: int = Field(
-        1, ge=1, le=50, description="times that all tiles are dealt anew into folds, to predict by the mean"
-    )
-    optimism: bool = Field(
-        False,
-        description="also train on tiles dealt at random, to measure how much that flatters; takes twice the time",
-    )
+    scheme: Literal["blocks", "random"] = "blocks"
+    """contiguous spatial blocks, or tiles at random"""
+    folds: int = Field(5, ge=2, le=100)
+    """number of test folds"""
+    block_size: Count = 4
+    """tiles, edge of a block"""
+    buffer: float = Field(1, ge=0, le=10)
+    """tiles; what lies nearer than this to a test tile takes no part in its fold"""
+    validation: float = Field(0.12, ge=0.02, le=0.5)
+    """share of the training side kept for validation"""
+    repeats: int = Field(1, ge=1, le=50)
+    """times that all tiles are split into folds, to predict by the mean"""
+    optimism: bool = False
+    """also train with folds of random tiles, to measure how much they flatter the scores; takes twice the time"""
     seed: Seed = 1
 
 
 class Normalize(Section):
-    method: Literal["max", "standard", "robust", "none"] = Field(
-        "standard",
-        description="max: by the largest value (the report); standard: mean and standard deviation; "
-        "robust: median and interquartile range",
-    )
+    method: Literal["max", "standard", "robust", "none"] = "standard"
+    """max: by the largest value (the report); standard: mean and standard deviation; robust: median and interquartile
+    range"""
 
 
 class Augment(Section):
-    resample: bool = Field(
-        True,
-        description="cut training patches anew from the terrain, anywhere in the training part, with the class of the "
-        "wells that they hold; false: the tiles of the grid",
-    )
-    flip: bool = Field(True, description="random horizontal and vertical flips")
-    rotation: float = Field(360, ge=0, le=360, description="degrees; each tile turns by an angle from 0 to this")
-    noise: float = Field(0, ge=0, le=10, description="standard deviation of added noise, normalised units; 0: off")
+    resample: bool = True
+    """cut training patches from the terrain, anywhere in the training part, with the class of the wells that they hold;
+    false: the tiles of the grid"""
+    flip: bool = True
+    """random horizontal and vertical flips"""
+    rotation: float = Field(360, ge=0, le=360)
+    """degrees; each tile turns by an angle from 0 to this"""
+    noise: float = Field(0, ge=0, le=10)
+    """standard deviation of added noise, normalised units; 0: off"""
 
 
 class Model(Section):
-    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = Field(
-        [16, 32, 64], description="of each NiN block"
-    )
-    batch_norm: bool = Field(True, description="batch normalisation after each convolution but the last")
-    head_relu: bool = Field(
-        False, description="ReLU after the last convolution, as in the report: scores cannot be negative"
-    )
+    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [16, 32, 64]
+    """of each NiN block"""
+    batch_norm: bool = True
+    """batch normalisation after each convolution but the last"""
+    head_relu: bool = False
+    """ReLU after the last convolution, as in the report: scores cannot be negative"""
 
 
 class Recipe(Section):
     """How one network is trained."""
 
     epochs: int = Field(140, ge=1, le=100_000)
-    batch_size: Count = Field(20, description="tiles")
-    lr: PositiveFloat = Field(0.005, le=10, description="learning rate (peak, where the schedule changes it)")
+    batch_size: Count = 20
+    """tiles"""
+    lr: PositiveFloat = Field(0.005, le=10)
+    """learning rate (peak, where the schedule changes it)"""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    momentum: float = Field(0, ge=0, lt=1, description="of sgd")
+    momentum: float = Field(0, ge=0, lt=1)
+    """of sgd"""
     weight_decay: float = Field(0.05, ge=0, le=1)
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
-    class_weights: bool = Field(False, description="a rare class counts as much as a common one; spoils calibration")
-    early_stopping: Count | None = Field(
-        None,
-        description="epochs without a lower validation loss that end training, at the weights of the lowest; null: off",
-    )
+    class_weights: bool = False
+    """a rare class counts as much as a common one; spoils calibration"""
+    early_stopping: Count | None = None
+    """epochs without a lower validation loss that end training, at the weights of the lowest; null: off"""
 
 
 class Train(Recipe):
-    dropout: float = Field(0.1, ge=0, lt=1, description="after each NiN block but the last")
-    loss: Literal["cross_entropy", "ordinal", "two_stage"] = Field(
-        "cross_entropy",
-        description="ordinal: of passing each edge given the one before; two_stage: low or high first, then within",
-    )
-    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
-        "auto",
-        description="auto: bfloat16 products where the processor has them, else float32; float64: as in the report",
-    )
-    compile: Literal["auto"] | bool = Field(
-        "auto", description="torch.compile; auto: on a GPU, for runs long enough to pay for it"
-    )
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """after each NiN block but the last"""
+    loss: Literal["cross_entropy", "ordinal", "two_stage"] = "cross_entropy"
+    """ordinal: of passing each edge given the one before; two_stage: low or high first, then within"""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """auto: bfloat16 products where the processor has them, else float32; float64: as in the report"""
+    compile: Literal["auto"] | bool = "auto"
+    """torch.compile; auto: on a GPU, for runs long enough to pay for it"""
     seed: Seed = 1
-    seeds: int = Field(
-        1, ge=1, le=100, description="networks of each fold, from seeds of their own, that vote together"
-    )
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one")
+    seeds: int = Field(1, ge=1, le=100)
+    """networks of each fold, from seeds of their own, that vote together"""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """auto: a GPU where there is one"""
 
 
 class Saliency(Section):
     methods: Annotated[
         list[Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]],
         Field(min_length=1),
-    ] = Field(["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"])
-    target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = Field(
-        "predicted",
-        description="what is explained: the score of the class predicted for each tile, the log-odds of being above "
-        "tile.binary_edge (high), or the score of one class by its number, the same for every tile",
-    )
-    per_class: bool = Field(False, description="whether each raster also has a band for each class")
-    draws: int = Field(
-        999,
-        ge=999,
-        le=100_000,
-        description="placements of all maps, moved and turned, that associations are held against",
-    )
-    smooth_shifts: int = Field(
-        1,
-        ge=1,
-        le=12,
-        description="average maps over this many shifts along each axis, each also turned by half; best a multiple of "
-        "3; 1: plain maps",
-    )
-    batch_size: Count = Field(20, description="tiles at a time")
+    ] = ["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]
+    target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = "predicted"
+    """what is explained: the score of the class predicted for each tile, the log-odds of being above tile.binary_edge
+    (high), or the score of one class by its number, the same for every tile"""
+    per_class: bool = False
+    """whether each raster also has a band for each class"""
+    draws: int = Field(999, ge=999, le=100_000)
+    """random placements of all maps, moved and turned, that associations are compared with"""
+    smooth_shifts: int = Field(1, ge=1, le=12)
+    """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
+    maps"""
+    batch_size: Count = 20
+    """tiles at a time"""
 
 
 class Map(Section, MapRules):
-    stride: Count | None = Field(None, description="pixels from one window to the next; null: half a tile")
-    top: int = Field(20, ge=1, le=1000, description="number of best places that are listed")
+    stride: Count | None = None
+    """pixels from one window to the next; null: half a tile"""
+    top: int = Field(20, ge=1, le=1000)
+    """number of best places that are listed"""
 
 
 class Params(Section):
