@@ -1,25 +1,30 @@
-# make run    everything on a fresh machine: environment, pipeline, summary
-# make test   the tests
-# make lint   style and types
-# make fetch  public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
+# make run       everything on a fresh machine: environment, pipeline, summary
+# make test      the tests, without the long ones; make test-all runs those too
+# make lint      style and types
+# make house     measures of the code: lines, long functions, types, repetitions
+# make dvc       the deps of dvc.yaml, from the imports of each stage
+# make docs      docs/params.md, from the typed params
+# make fetch     public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
+# make compare   the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
-#             make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
-# make compare  the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
-# make docs   docs/params.md from the typed params
-# make torture  mutated files, random params, failing disks and 50 kills, counted by how they end (40 minutes)
-# make bench  side-by-side measurements (about ten minutes, 15 GB of disk for a while)
+#                make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
+# make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
+# make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test lint fetch bench torture ablation compare docs
+.PHONY: run test test-all lint house dvc docs fetch compare ablation torture bench
 
 run: $(VENV)/installed
 	@dvc repro
-	@python -m heatflow.present.summary metrics
+	@heatflow summary
 
 test: $(VENV)/installed
+	@pytest -n auto --maxprocesses 4 --dist loadgroup -m 'not slow'
+
+test-all: $(VENV)/installed
 	@pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: $(VENV)/installed
@@ -27,25 +32,31 @@ lint: $(VENV)/installed
 	@ruff format --check .
 	@mypy
 
-KEEP ?= train\.dropout
-compare: $(VENV)/installed
-	@COLUMNS=$$(( $${COLUMNS:-0} > 120 ? $${COLUMNS:-0} : 120 )) dvc exp show --no-pager --drop '.*' --keep 'Experiment|(^|:)(accuracy|auc_high|auc_equal_count|verdict.answer)$$|$(KEEP)'
+house: $(VENV)/installed
+	@python -m tests.house
+
+dvc: $(VENV)/installed
+	@python -m heatflow.pipeline
 
 docs: $(VENV)/installed
-	@python -m heatflow.params_page params.yaml docs/params.md
+	@heatflow docs
 
 fetch: $(VENV)/installed
-	@python -m heatflow.sources $(SOURCE)
+	@heatflow fetch $(SOURCE)
+
+KEEP ?= train\.dropout
+compare: $(VENV)/installed
+	@heatflow compare --keep '$(KEEP)'
 
 REGION ?= demo
 ablation: $(VENV)/installed
 	@python -m benchmarks.ablation $(REGION) $(SET)
 
-bench: $(VENV)/installed
-	@python -m benchmarks
-
 torture: $(VENV)/installed
 	@python -m benchmarks.torture
+
+bench: $(VENV)/installed
+	@python -m benchmarks
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -110,3 +110,7 @@ def write_dependencies(path: Path) -> None:
     pipeline = yaml.load(path.read_text(encoding="utf-8"))
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(with_dependencies(pipeline, path.resolve().parent), file)
+
+
+if __name__ == "__main__":
+    write_dependencies(Path("dvc.yaml"))

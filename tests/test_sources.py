@@ -12,9 +12,8 @@ from typing import ClassVar
 
 import pytest
 
-from heatflow import sources
 from heatflow.errors import InputError
-from heatflow.sources import Source, fetch, main, read_catalogue
+from heatflow.sources import Source, fetch, listing, read_catalogue, usage
 from tests.helpers import ROOT
 
 BODY = os.urandom(300_000)
@@ -27,7 +26,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.asked.append(self.path)
         times = self.asked.count(self.path)
-        fault = {"/missing": 404, "/down": 500, "/recovers": 500 if times == 1 else None}.get(self.path)
+        path = self.path.partition("?")[0]
+        fault = {"/missing": 404, "/down": 500, "/recovers": 500 if times == 1 else None}.get(path)
         if fault:
             self.send_error(fault)
             return
@@ -49,7 +49,7 @@ def server(monkeypatch):
     Handler.asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.killed = threading.Event()
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.killed.set()
         running.shutdown()
@@ -123,7 +123,7 @@ def test_killed_download_leaves_nothing_to_mistake_and_the_next_one_clears_up(se
     assert files(tmp_path) == ["f.bin"]
 
 
-def test_catalogue_of_the_project_is_whole_and_its_params_are_params(capsys, monkeypatch):
+def test_catalogue_of_the_project_is_whole_and_its_params_are_params(monkeypatch):
     import yaml
 
     monkeypatch.chdir(ROOT)
@@ -135,25 +135,37 @@ def test_catalogue_of_the_project_is_whole_and_its_params_are_params(capsys, mon
         for part in entry.use.replace('"', "").split():
             section, key = part.split("=")[0].split(".")
             assert key in known[section]
-    main([])
-    assert "10.5066/P9BZPVUC" in capsys.readouterr().out
+    assert any("10.5066/P9BZPVUC" in line for line in listing(catalogue))
 
 
-def test_fetch_by_name_says_what_came_and_how_to_use_it(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sources, "FOLDER", tmp_path / "sources")
-    monkeypatch.setattr(sources.fetch, "__defaults__", (tmp_path / "sources",))
-    monkeypatch.setattr(sources, "read_catalogue", lambda: {"x": source(server + "/good")})
-    main(["x"])
-    printed = capsys.readouterr().out
-    assert "checksum right" in printed
-    assert f"-S data.wells={tmp_path / 'sources/f.bin'}" in printed
-    with pytest.raises(InputError, match=r"y: no such source; .* has x"):
-        main(["y"])
+def test_what_came_is_said_with_its_use_and_only_the_path_is_filled_in(server, tmp_path):
+    entry = source(server + "/good", use="data.wells={path} wells.unit={path.__class__}")
+    path = fetch("x", entry, tmp_path)
+    came, cite, use = usage(entry, path)
+    assert came == f"{path} (300,000 bytes, checksum right)"
+    assert "10.1/x" in cite
+    assert use.endswith(f"-S data.wells={path} -S wells.unit={{path.__class__}}")
+    assert SHA in usage(source(server + "/good", sha256=None), path)[0]
+
+
+def test_messages_show_no_secrets(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    secret = source("http://me:secret@127.0.0.1:9/x?token=secret")
+    with pytest.raises(InputError, match=r"from 127\.0\.0\.1:9 broke off") as caught:
+        fetch("x", secret, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_address_in_a_message_has_no_password_and_no_query(server, tmp_path):
+    address = server.replace("http://", "http://me:secret@") + "/missing?token=secret"
+    with pytest.raises(InputError, match=r"answered 404 .*/missing; if it has moved") as caught:
+        fetch("x", source(address), tmp_path)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("x: [", "not a catalogue"), ("x: {title: 1}", "citation: Field required"), ("- a", "not a catalogue")],
+    [("x: [", "not a catalogue"), ("x: {title: 1}", "x.citation: Field required"), ("- a", "valid dictionary")],
 )
 def test_broken_catalogue_is_refused(tmp_path, text, message):
     (tmp_path / "c.yaml").write_text(text)
