@@ -14,7 +14,7 @@ from heatflow.explanation.randomisation import dead_units
 from heatflow.explanation.sanity import BLIND, REMEMBERED, Trial, strength
 from heatflow.geo.attributes import STEEPNESS, block_mean
 from heatflow.geo.features import read_shapes
-from heatflow.geo.tile_attributes import Surroundings
+from heatflow.geo.tile_attributes import TileAttributes
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.atomic import replacing
 from heatflow.io.rasters import open_written, write_cog
@@ -84,7 +84,7 @@ def main():
     looked = spread(every, LOOKED)
     with progress(len(looked), "surroundings", "tile") as bar:
         features = _features(p.data, tiles.grid.crs)
-        around = Surroundings(TERRAIN, tiles, row, col, features).of(looked, on_tile=bar.update)
+        around = TileAttributes(TERRAIN, tiles, row, col, features).compute(looked, on_tile=bar.update)
     known = _known(around, looked, block[looked], STEEPNESS / tiles.grid.resolution, seed)
     asked = next((found for name, found in known.items() if name != "range_front"), None)
     ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in around.items()})

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from heatflow.config.load import load
+from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import open_elevation
-from heatflow.geo.wells import MAX_COLUMNS, read_wells
+from heatflow.geo.text_tables import MAX_COLUMNS
+from heatflow.geo.well_tables import read_wells
 from heatflow.io.atomic import replacing
 from heatflow.io.text import read_csv, together, write_csv, write_json
 from heatflow.io.untrusted import is_remote
@@ -189,7 +191,7 @@ def test_raster_that_points_elsewhere_has_to_be_named(tmp_path, write_raster):
     )
     with pytest.raises(InputError, match=r"terrain\.driver"), open_elevation(str(vrt)):
         pass
-    with open_elevation(str(vrt), driver="VRT") as source:
+    with open_elevation(str(vrt), Terrain(driver="VRT")) as source:
         assert source.dataset.driver == "VRT"
 
 

@@ -29,12 +29,14 @@ from shapely import Point, box
 import heatflow
 from heatflow import sources
 from heatflow.config import schema as params
+from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo import elevation as raster
 from heatflow.geo import vetting
 from heatflow.geo.elevation import open_elevation
 from heatflow.geo.features import read_shapes
-from heatflow.geo.wells import MAX_ROWS, read_wells
+from heatflow.geo.text_tables import MAX_ROWS
+from heatflow.geo.well_tables import read_wells
 from heatflow.grid.crs import parse_crs
 from heatflow.io.rasters import open_written
 from heatflow.io.text import write_csv
@@ -249,7 +251,7 @@ def test_files_beside_a_raster_lead_nowhere(write_raster, tmp_path, beside, cont
         for file in ("dem.tif", beside):
             archive.write(tmp_path / file, f"a/{file}")
     no_raster(f"/vsizip/{tmp_path}/dem.zip/a/dem.tif", re.escape(beside))
-    with open_elevation(path, driver="GTiff") as source:  # named: trusted
+    with open_elevation(path, Terrain(driver="GTiff")) as source:  # named: trusted
         assert source.dataset.driver == "GTiff"
     with open_written(path) as written:  # by an earlier stage, which wrote nothing beside it
         assert [Path(f).name for f in written.files] == ["dem.tif"]

@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from torch import nn
 
 from heatflow.explanation.attribution import attribute, mosaic
+from heatflow.config.schema import Tile
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.geo.tiles import cut_tiles, label_tiles
 from heatflow.grid.grids import Grid, TileGrid
@@ -56,7 +57,7 @@ def test_wells_are_conserved_in_half_open_cells(grid, quarters, stride, statisti
     row, column, pixel = row[inside], column[inside], pixel[inside].tolist()
     residual = np.array(data.draw(st.lists(st.floats(-100, 12_000), min_size=len(row), max_size=len(row))))
     edges = [25.0, 50.0, 200.0]
-    table, unplaced = label_tiles(row, column, residual, tiles, statistic=statistic, min_wells=1, edges=edges)
+    table, unplaced = label_tiles(row, column, residual, tiles, Tile(statistic=statistic, edges=edges))
     held: dict[tuple[int, int], list[float]] = {}
     homeless = []
     for k, (r, c) in enumerate(pixel):

@@ -238,7 +238,7 @@ class Known:
     """Tiles that hold known features of one kind.
 
     `index` (m,) of the kept tiles; of these `near` (m, size, size) whether a pixel belongs to a feature, `distance` in
-    metres, `around` what of `Surroundings` is asked for, `bins` of equally steep surroundings; `softness` in pixels.
+    metres, `around` what `TileAttributes` computes, `bins` of equally steep surroundings; `softness` in pixels.
     """
 
     name: str

@@ -4,7 +4,7 @@ Two-dimensional LOESS (Cleveland and Devlin, 1988, JASA 83:596) with tricube wei
 again while wells far from it lose weight: the law by which the USGS made its maps of the Great Basin (DeAngelo et al.,
 2022, doi 10.5066/P9BZPVUC), 1 up to a residual of 50 mW/m2 and 10^(-(|residual| - 50) / 25) beyond. Wells are drilled
 in clusters where it is hot, so that each also weighs one over the number of wells about it (declustering: Isaaks and
-Srivastava, 1989, chapter 10); without that, a hot field outvotes its surroundings and becomes its own background.
+Srivastava, 1989, chapter 10); without that, a hot field outvotes the wells around it and becomes its own background.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from heatflow.config import schema
 from heatflow.errors import InputError
 from heatflow.geo.plane import height_of_plane
 from heatflow.grid.grids import Grid
@@ -27,6 +28,7 @@ ROUNDS = 200
 MAX_PAIRS = 150_000_000  # of wells within a radius of each other: 2 GB
 CELLS_IN_RADIUS = 30  # of the raster that shows it
 CHUNK = 1000  # places evaluated at a time
+Points = tuple[np.ndarray, np.ndarray]  # x and y, metres
 
 
 def robust_weight(residual: np.ndarray) -> np.ndarray:
@@ -40,10 +42,23 @@ def robust_weight(residual: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Background:
-    """A fitted background; `fit` makes it, `at` evaluates it.
+    """A fitted background, as `fit_background` makes it.
 
-    `x`, `y`: of the wells, metres. `heat_flow`: mW/m2. `weight`: robust weight of each well at the end, times its
-    share of its site. `share`: the latter alone. `change`: of the last round, mW/m2.
+    Parameters
+    ----------
+    x, y : float64 arrays, shape (n,)
+        Of the wells, in the order of heat flow, metres.
+    heat_flow : float64 array, shape (n,), mW/m2
+    share : float64 array, shape (n,)
+        Of each well in its site: one over the number of wells about it.
+    weight : float64 array, shape (n,)
+        Robust weight at the end of the fit, times the share.
+    radius : float
+        Of the tricube weights, metres.
+    change : float
+        Largest change of the background in the last round, mW/m2.
+    tree : scipy.spatial.cKDTree
+        Of the wells.
     """
 
     x: np.ndarray
@@ -55,86 +70,111 @@ class Background:
     change: float
     tree: cKDTree = field(repr=False)
 
-    @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, heat_flow: np.ndarray, radius: float, decluster: float) -> "Background":
-        """Fit the background to wells.
-
-        Parameters
-        ----------
-        x, y : float arrays, shape (n,), metres in a projected CRS
-        heat_flow : float array, shape (n,), mW/m2
-        radius : of the tricube weights, metres
-        decluster : wells within this distance (metres) of a well share the weight of one site; 0: none do
-
-        Raises
-        ------
-        InputError
-            More pairs of wells within the radius than memory is meant to hold.
-        """
-        order = np.argsort(heat_flow, kind="stable")  # columns in the order of heat flow, for the medians
-        x, y, heat_flow = (np.asarray(v, dtype=np.float64)[order] for v in (x, y, heat_flow))
-        tree = cKDTree(np.column_stack([x, y]))
-        share = np.ones(len(x))
-        if decluster > 0:
-            share = 1.0 / tree.query_ball_point(tree.data, decluster, return_length=True, workers=-1)
-        pairs = int(tree.count_neighbors(tree, radius))
-        if pairs > MAX_PAIRS:
-            raise InputError(
-                f"wells.background.radius: {len(x):,} wells make {pairs:,} pairs within {radius:g} m of each other; "
-                f"at most {MAX_PAIRS:,} are supported, give a smaller radius"
-            )
-        near = sparse.vstack([_tricube(tree, tree.data[i : i + CHUNK], radius) for i in range(0, len(x), CHUNK)])
-        level = _local_median(near, share, heat_flow)
-        change = np.inf
-        for _ in range(ROUNDS):
-            weight = share * robust_weight(heat_flow - level)
-            before, level = level, _planes(near, weight, x, y, heat_flow, x, y, radius)
-            level = np.where(np.isfinite(level), level, before)
-            change = float(np.abs(level - before).max())
-            if change < CONVERGED:
-                break
-        weight = share * robust_weight(heat_flow - level)
-        return cls(x, y, heat_flow, share, weight, radius, change, tree)
-
-    @classmethod
-    def around(
-        cls, wells: geopandas.GeoDataFrame, reason: pd.Series, grid: Grid, radius: float, decluster: float
-    ) -> "Background":
-        """Fit to the usable wells on the grid and to those beyond its edge that reach onto it.
-
-        `wells` and `reason` are what `heatflow.geo.wells.place_wells` returns.
-        """
-        left, bottom, right, top = grid.bounds
-        x, y = wells.geometry.x.to_numpy(), wells.geometry.y.to_numpy()
-        near = (x > left - radius) & (x < right + radius) & (y > bottom - radius) & (y < top + radius)
-        used = reason.isin(["", "outside the raster"]).to_numpy() & near
-        table = pd.DataFrame({"x": x, "y": y, "heat_flow": wells["heat_flow"].to_numpy()})[used].drop_duplicates()
-        return cls.fit(table["x"].to_numpy(), table["y"].to_numpy(), table["heat_flow"].to_numpy(), radius, decluster)
-
     @property
-    def settled(self) -> bool:
+    def converged(self) -> bool:
         """Whether the last round changed next to nothing."""
         return self.change < CONVERGED
 
-    def on(self, grid: Grid) -> np.ndarray:
-        """Background at the centres of a grid's pixels, float32 (height, width)."""
-        row, column = (v.ravel() for v in np.indices(grid.shape))
-        x = grid.left + (column + 0.5) * grid.resolution
-        y = grid.top - (row + 0.5) * grid.resolution
-        return self.at(x, y).reshape(grid.shape).astype(np.float32)
+    def predict(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Background at places.
 
-    def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Background (mW/m2, float64) at places; NaN with fewer than LEAST_SITES wells, declustered, in the radius."""
+        Parameters
+        ----------
+        x, y : float arrays, shape (n,), metres
+
+        Returns
+        -------
+        float64 array, shape (n,), mW/m2
+            NaN with fewer than LEAST_SITES sites within the radius.
+        """
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         out = np.full(len(x), np.nan)
         located = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         for start in range(0, len(located), CHUNK):
             part = located[start : start + CHUNK]
             near = _tricube(self.tree, np.column_stack([x[part], y[part]]), self.radius)
-            level = _planes(near, self.weight, self.x, self.y, self.heat_flow, x[part], y[part], self.radius)
+            level = _planes(near, self.weight, (self.x, self.y), self.heat_flow, (x[part], y[part]), self.radius)
             sites = (near > 0).astype(np.float64) @ self.share
             out[part] = np.where(sites >= LEAST_SITES, level, np.nan)
         return out
+
+    def predict_grid(self, grid: Grid) -> np.ndarray:
+        """Background at the centres of a grid's pixels, mW/m2; float32 array (height, width)."""
+        row, column = (v.ravel() for v in np.indices(grid.shape))
+        x = grid.left + (column + 0.5) * grid.resolution
+        y = grid.top - (row + 0.5) * grid.resolution
+        return self.predict(x, y).reshape(grid.shape).astype(np.float32)
+
+
+def fit_background(
+    x: np.ndarray, y: np.ndarray, heat_flow: np.ndarray, params: schema.Background = schema.Background()
+) -> Background:
+    """Fit the background to wells.
+
+    Parameters
+    ----------
+    x, y : float arrays, shape (n,)
+        Metres in a projected CRS.
+    heat_flow : float array, shape (n,), mW/m2
+    params : heatflow.config.schema.Background
+        Radius of the tricube weights, and the distance within which wells share the weight of one site.
+
+    Returns
+    -------
+    Background
+
+    Raises
+    ------
+    InputError
+        More pairs of wells lie within the radius than memory is meant to hold.
+
+    Examples
+    --------
+    >>> x, y = np.array([0.0, 9e3, 0, 9e3, 5e3, 3e3]), np.array([0.0, 0, 9e3, 9e3, 5e3, 3e3])
+    >>> heat_flow = np.array([60, 62, 60, 62, 61, 900.0])  # the last well is hot
+    >>> background = fit_background(x, y, heat_flow, schema.Background(radius=20_000, decluster=0))
+    >>> background.predict([5e3], [5e3]).round()
+    array([61.])
+    """
+    order = np.argsort(heat_flow, kind="stable")  # for the medians
+    x, y, heat_flow = (np.asarray(v, dtype=np.float64)[order] for v in (x, y, heat_flow))
+    radius, tree = params.radius, cKDTree(np.column_stack([x, y]))
+    share = np.ones(len(x))
+    if params.decluster > 0:
+        share = 1.0 / tree.query_ball_point(tree.data, params.decluster, return_length=True, workers=-1)
+    if (pairs := int(tree.count_neighbors(tree, radius))) > MAX_PAIRS:
+        raise InputError(
+            f"wells.background.radius: {len(x):,} wells make {pairs:,} pairs within {radius:g} m of each other; "
+            f"at most {MAX_PAIRS:,} are supported, give a smaller radius"
+        )
+    near = sparse.vstack([_tricube(tree, tree.data[i : i + CHUNK], radius) for i in range(0, len(x), CHUNK)])
+    level, change = _local_median(near, share, heat_flow), np.inf
+    for _ in range(ROUNDS):
+        weight = share * robust_weight(heat_flow - level)
+        before, level = level, _planes(near, weight, (x, y), heat_flow, (x, y), radius)
+        level = np.where(np.isfinite(level), level, before)
+        change = float(np.abs(level - before).max())
+        if change < CONVERGED:
+            break
+    weight = share * robust_weight(heat_flow - level)
+    return Background(x, y, heat_flow, share, weight, radius, change, tree)
+
+
+def fit_around(wells: geopandas.GeoDataFrame, grid: Grid, params: schema.Background) -> Background:
+    """Fit the background to the wells on a grid and to those beyond its edge that reach onto it.
+
+    Parameters
+    ----------
+    wells : GeoDataFrame
+        Points in the grid's CRS with ``heat_flow``; of equal rows one counts.
+    grid : Grid
+    params : heatflow.config.schema.Background
+    """
+    left, bottom, right, top = grid.bounds
+    x, y, reach = wells.geometry.x, wells.geometry.y, params.radius
+    near = (x > left - reach) & (x < right + reach) & (y > bottom - reach) & (y < top + reach)
+    table = pd.DataFrame({"x": x, "y": y, "heat_flow": wells["heat_flow"]})[near].drop_duplicates()
+    return fit_background(table["x"].to_numpy(), table["y"].to_numpy(), table["heat_flow"].to_numpy(), params)
 
 
 def background_grid(grid: Grid, radius: float) -> Grid:
@@ -144,38 +184,33 @@ def background_grid(grid: Grid, radius: float) -> Grid:
     return Grid(grid.left, grid.top, grid.resolution * cell, width, height, grid.crs)
 
 
-def _tricube(tree, places, radius):
+def _tricube(tree: cKDTree, places: np.ndarray, radius: float) -> sparse.csr_matrix:
     """Weights (places, wells) of the wells within the radius, sparse; columns in order."""
-    found = cKDTree(places).sparse_distance_matrix(tree, radius, output_type="ndarray")
-    weight = (1 - np.minimum(found["v"] / radius, 1) ** 3) ** 3
-    matrix = sparse.csr_matrix((weight, (found["i"], found["j"])), shape=(len(places), tree.n))
+    pairs = cKDTree(places).sparse_distance_matrix(tree, radius, output_type="ndarray")
+    weight = (1 - np.minimum(pairs["v"] / radius, 1) ** 3) ** 3
+    matrix = sparse.csr_matrix((weight, (pairs["i"], pairs["j"])), shape=(len(places), tree.n))
     matrix.sort_indices()
     return matrix
 
 
-def _planes(near, weight, x, y, heat_flow, at_x, at_y, radius):
+def _planes(
+    near: sparse.csr_matrix, w: np.ndarray, wells: Points, heat_flow: np.ndarray, places: Points, radius: float
+) -> np.ndarray:
     """Height at each place of the plane fitted around it. Offsets are in radii from the middle of all wells."""
-    middle_x, middle_y = x.mean(), y.mean()
-    u, v = (x - middle_x) / radius, (y - middle_y) / radius
-    p, q = (at_x - middle_x) / radius, (at_y - middle_y) / radius
-    w, z = weight, weight * heat_flow
+    middle = wells[0].mean(), wells[1].mean()
+    u, v = ((c - m) / radius for c, m in zip(wells, middle, strict=True))
+    p, q = ((c - m) / radius for c, m in zip(places, middle, strict=True))
+    z = w * heat_flow
     sums = near @ np.column_stack([w, w * u, w * v, w * u * u, w * u * v, w * v * v, z, z * u, z * v])
     s, su, sv, suu, suv, svv, t, tu, tv = sums.T
-    return height_of_plane(
-        s,
-        su - p * s,
-        sv - q * s,
-        suu - 2 * p * su + p * p * s,
-        suv - p * sv - q * su + p * q * s,
+    moments = (
+        su - p * s, sv - q * s, suu - 2 * p * su + p * p * s, suv - p * sv - q * su + p * q * s,
         svv - 2 * q * sv + q * q * s,
-        t,
-        tu - p * t,
-        tv - q * t,
-        least=1e-12,
-    )
+    )  # fmt: skip
+    return height_of_plane(s, *moments, t, tu - p * t, tv - q * t, least=1e-12)
 
 
-def _local_median(near, share, heat_flow):
+def _local_median(near: sparse.csr_matrix, share: np.ndarray, heat_flow: np.ndarray) -> np.ndarray:
     """Weighted median of the heat flow around each well, the start of the fit. Wells are in the order of heat flow."""
     running = np.cumsum(near.data * share[near.indices])
     ends = near.indptr[1:] - 1

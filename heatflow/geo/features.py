@@ -4,10 +4,11 @@ import re
 
 import geopandas
 import numpy as np
-import rasterio
 from pyproj.exceptions import ProjError
+from rasterio.crs import CRS
 from rasterio.features import rasterize
 from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 from shapely import box
 
 from heatflow.errors import InputError
@@ -16,13 +17,21 @@ from heatflow.grid.grids import Grid
 from heatflow.io.untrusted import UNREADABLE, vector_file
 
 
-def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeries:
-    """Geometries of any vector file, in `crs`; empty ones are left out.
+def read_shapes(path: str, key: str, crs: CRS) -> geopandas.GeoSeries:
+    """Geometries of any vector file; empty ones are left out.
 
     Parameters
     ----------
-    path : of a file that GDAL can read
-    key : of params.yaml, for the message
+    path : str
+        Of a file that GDAL can read.
+    key : str
+        The param that holds the path, for messages.
+    crs : rasterio.crs.CRS
+        That the geometries are transformed to.
+
+    Returns
+    -------
+    GeoSeries
 
     Raises
     ------
@@ -47,21 +56,28 @@ def read_shapes(path: str, key: str, crs: rasterio.crs.CRS) -> geopandas.GeoSeri
 
 
 def distance(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:
-    """Distance from each pixel of a square to the nearest feature within `margin` pixels around the square.
+    """Distance from each pixel of a square to the nearest feature.
 
     Parameters
     ----------
-    shapes : in the CRS of the grid
-    top, left : row and column of the square's upper-left pixel on the grid
-    size : of the square, pixels
+    shapes : GeoSeries
+        In the CRS of the grid.
+    grid : Grid
+    top, left : int
+        Row and column of the square's upper-left pixel on the grid.
+    size : int
+        Edge of the square, pixels.
+    margin : int
+        Pixels around the square within which features count.
 
     Returns
     -------
-    float64 array, shape (size, size), metres; NaN throughout where no feature is so near
+    float64 array, shape (size, size)
+        Metres; NaN throughout where no feature is so near.
     """
     edge = size + 2 * margin
     window = Window(left - margin, top - margin, edge, edge)
-    transform = rasterio.windows.transform(window, grid.transform)
+    transform = window_transform(window, grid.transform)
     west, north = transform * (0, 0)
     east, south = transform * (edge, edge)
     near = shapes.iloc[shapes.sindex.query(box(west, south, east, north))]

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from pandas.core.groupby import SeriesGroupBy
+from pandas.api.typing import SeriesGroupBy
+
+from heatflow.config.schema import Tile
 
 STATISTICS: dict[str, Callable[[SeriesGroupBy], pd.Series]] = {
     "max": lambda groups: groups.max(),
@@ -34,9 +36,7 @@ def classify(residual: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     return np.searchsorted(np.asarray(edges, dtype=np.float64), residual, side="left")
 
 
-def label_squares(
-    square: np.ndarray, residual: np.ndarray, *, statistic: str, min_wells: int, edges: Sequence[float]
-) -> pd.DataFrame:
+def label_squares(square: np.ndarray, residual: np.ndarray, tile: Tile = Tile()) -> pd.DataFrame:
     """Class of each square by the residuals of the wells inside it.
 
     Parameters
@@ -44,11 +44,9 @@ def label_squares(
     square : int array, shape (n,)
         The square that holds each well.
     residual : float array, shape (n,), mW/m2
-    statistic : str
-        One of STATISTICS: what of the residuals sets the class.
-    min_wells : int
-        Squares with fewer wells are left out.
-    edges : sequence of float, mW/m2, ascending
+    tile : Tile
+        Which statistic of the residuals sets the class, the edges of the classes, and the least number of wells:
+        squares with fewer are left out.
 
     Returns
     -------
@@ -57,14 +55,12 @@ def label_squares(
 
     Examples
     --------
-    >>> wells = np.array([7, 7, 3]), np.array([10.0, 60.0, 30.0])
-    >>> label_squares(*wells, statistic="max", min_wells=1, edges=[25, 50])
-            n_wells  residual  label
-    square
-    3             1      30.0      1
-    7             2      60.0      2
+    >>> table = label_squares(np.array([7, 7, 3]), np.array([10.0, 60.0, 30.0]), Tile(statistic="max"))
+    >>> table.index.tolist(), table.to_dict("list")
+    ([3, 7], {'n_wells': [1, 2], 'residual': [30.0, 60.0], 'label': [1, 2]})
     """
     groups = pd.Series(residual, dtype=np.float64).groupby(pd.Series(square, name="square").to_numpy())
-    table = pd.DataFrame({"n_wells": groups.size(), "residual": STATISTICS[statistic](groups)}).rename_axis("square")
-    table = table[table["n_wells"] >= min_wells]
-    return table.assign(label=classify(table["residual"].to_numpy(), edges))
+    statistic = STATISTICS[tile.statistic](groups)
+    table = pd.DataFrame({"n_wells": groups.size(), "residual": statistic}).rename_axis("square")
+    table = table[table["n_wells"] >= tile.min_wells]
+    return table.assign(label=classify(table["residual"].to_numpy(), tile.edges))

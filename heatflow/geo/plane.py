@@ -5,21 +5,29 @@ import numpy as np
 FLAT = 1e-6  # spread of the points (variance, in the unit of the offsets) below which a direction has no slope
 
 
-def height_of_plane(s, sx, sy, sxx, sxy, syy, t, tx, ty, *, least: float) -> np.ndarray:
-    """Height at the origin of the plane that fits weighted points best; all arguments are arrays of one shape.
+def height_of_plane(
+    s: np.ndarray, sx: np.ndarray, sy: np.ndarray, sxx: np.ndarray, sxy: np.ndarray, syy: np.ndarray, t: np.ndarray,
+    tx: np.ndarray, ty: np.ndarray, *, least: float,
+) -> np.ndarray:  # fmt: skip
+    """Height at the origin of the plane that fits weighted points best.
 
     Where the points lie on a line the slope is the one along it, and where they are a single point there is none.
 
     Parameters
     ----------
-    s : sum of the weights
-    sx, sy, sxx, sxy, syy : sums of weight times the offset x, y, and their products
-    t, tx, ty : sums of weight times height, and of that times x and y
-    least : sum of weights up to which there is no height
+    s : float array
+        Sum of the weights. All arrays have one shape, that of the result.
+    sx, sy, sxx, sxy, syy : float arrays
+        Sums of weight times the offsets x and y, and times their products.
+    t, tx, ty : float arrays
+        Sums of weight times height, and of that times x and y.
+    least : float
+        Sum of weights up to which there is no height.
 
     Returns
     -------
-    float64 array; NaN where `s` is not above `least`
+    float64 array
+        NaN where `s` is not above `least`.
     """
     s = np.where(s > least, s, np.nan)
     x, y, z = sx / s, sy / s, t / s

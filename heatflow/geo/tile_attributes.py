@@ -1,4 +1,4 @@
-"""What lies in and around tiles: terrain attributes, terrain without its detail, and how far known features are."""
+"""Attributes of tiles: terrain attributes, smoothed terrain, and distances to known features."""
 
 import os
 from collections.abc import Callable
@@ -14,15 +14,23 @@ from heatflow.geo.features import distance
 from heatflow.grid.grids import TileGrid
 from heatflow.io.rasters import open_written, read_around
 
-FARTHEST = 20_000.0  # m from a tile within which known features are sought
-BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that leaves terrain without its detail
+FARTHEST = 20_000.0  # m from a tile within which known features count
+BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that smooths terrain
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Tiles on the terrain raster `path`, by `row` and `col` on the grid of tiles, int arrays (n,).
+class TileAttributes:
+    """Attributes of tiles of a terrain raster, computed for those that are asked for.
 
-    `features`: known ones by name, in the CRS of the terrain.
+    Parameters
+    ----------
+    path : Path
+        Of the terrain.
+    tiles : TileGrid
+    row, col : int arrays, shape (n,)
+        Of the tiles.
+    features : dict of GeoSeries
+        Known features by name, in the CRS of the terrain.
     """
 
     path: Path
@@ -31,46 +39,47 @@ class Surroundings:
     col: np.ndarray
     features: dict[str, geopandas.GeoSeries]
 
-    def of(self, index: np.ndarray, on_tile: Callable[[], object] = lambda: None) -> dict[str, np.ndarray]:
-        """Arrays of the tiles in `index`, by name.
+    def compute(self, index: np.ndarray, on_tile: Callable[[], object] = lambda: None) -> dict[str, np.ndarray]:
+        """Attributes of some of the tiles, a tile at a time on each processor.
 
         Parameters
         ----------
         index : int array, shape (m,)
+            Into `row` and `col`.
+        on_tile : callable
+            Called after each tile, for progress.
 
         Returns
         -------
-        dict of float32 arrays, shape (m, size, size), NaN where there is no data
-            The attributes of `terrain_attributes`; ``steepness``, the mean slope of the surroundings, degrees;
-            ``background``, metres, without gaps; for each of `features` the distance to it, metres, right up to
-            FARTHEST, NaN throughout where none is that near to the tile.
+        dict of float32 arrays, shape (m, size, size)
+            NaN where there is no data. The attributes of `terrain_attributes`; ``steepness``, the mean slope around
+            each pixel, degrees; ``background``, smoothed elevation, metres, without gaps; for each of `features` the
+            distance to it, metres, as far as FARTHEST, NaN throughout where none is that near to the tile.
         """
-        found: dict[str, np.ndarray] = {}
-        reach = round(FARTHEST / self.tiles.grid.resolution)
+        arrays: dict[str, np.ndarray] = {}
+        size, reach = self.tiles.size, round(FARTHEST / self.tiles.grid.resolution)
+        tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
-            corners = [(int(self.row[k]) * self.tiles.stride, int(self.col[k]) * self.tiles.stride) for k in index]
-            reader = (self._read(terrain, *corner) for corner in corners)  # a dataset is read by one thread
-            for number, arrays in enumerate(pool.map(self._attributes, reader)):
+            corners = zip(tops, lefts, strict=True)
+            around = (read_around(terrain, *corner, size, self._margin) for corner in corners)  # read by one thread
+            for k, tile in enumerate(pool.map(self._attributes, around)):
                 for name, shapes in self.features.items():  # rasterising is not for threads
-                    top, left = corners[number]
-                    arrays[name] = distance(shapes, self.tiles.grid, top, left, self.tiles.size, reach)
-                for name, array in arrays.items():
-                    found.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[number] = array
+                    tile[name] = distance(shapes, self.tiles.grid, tops[k], lefts[k], size, reach)
+                for name, array in tile.items():
+                    arrays.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[k] = array
                 on_tile()
-        return found
+        return arrays
 
     @property
-    def _margin(self):
+    def _margin(self) -> int:
         return round(MARGIN / self.tiles.grid.resolution)
 
-    def _read(self, terrain, top, left):
-        return read_around(terrain, top, left, self.tiles.size, self._margin)
-
-    def _attributes(self, around):
-        size, resolution, margin = self.tiles.size, self.tiles.grid.resolution, self._margin
-        found = terrain_attributes(around, resolution)
-        steep = smoothed(found["slope"], STEEPNESS / resolution)
-        found["steepness"] = np.where(np.isfinite(around), steep, np.nan)
-        found["background"] = smoothed(around, BACKGROUND / resolution)
-        inner = slice(margin, margin + size), slice(margin, margin + size)
-        return {name: array[inner] for name, array in found.items()}
+    def _attributes(self, around: np.ndarray) -> dict[str, np.ndarray]:
+        """Attributes of a tile, from it and the terrain around it."""
+        resolution = self.tiles.grid.resolution
+        attributes = terrain_attributes(around, resolution)
+        steep = smoothed(attributes["slope"], STEEPNESS / resolution)
+        attributes["steepness"] = np.where(np.isfinite(around), steep, np.nan)
+        attributes["background"] = smoothed(around, BACKGROUND / resolution)
+        inner = slice(self._margin, self._margin + self.tiles.size)
+        return {name: array[inner, inner] for name, array in attributes.items()}

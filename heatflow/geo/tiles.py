@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -11,22 +12,93 @@ import rasterio
 from rasterio.windows import Window
 from shapely import box
 
-from heatflow.errors import reading
+from heatflow.config.schema import Tile
+from heatflow.errors import InputError, reading
 from heatflow.geo.labels import STATISTICS, label_squares
 from heatflow.geo.low_data import data_statistics
-from heatflow.grid.grids import TileGrid
+from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.vectors import read_table
 
 
+@dataclass(frozen=True)
+class LabelledTiles:
+    """The tiles that hold wells, with the class of each.
+
+    Parameters
+    ----------
+    tiles : TileGrid
+    table : GeoDataFrame
+        As `label_tiles` gives it, with the outline of each tile.
+    classes : int array, shape (k,)
+        Number of tiles of each class.
+    n_wells : int
+        Number of wells given.
+    n_unplaced : int
+        Number of wells in no tile: past the last whole one, or between tiles.
+    """
+
+    tiles: TileGrid
+    table: geopandas.GeoDataFrame
+    classes: np.ndarray
+    n_wells: int
+    n_unplaced: int
+
+    @classmethod
+    def from_wells(cls, wells: geopandas.GeoDataFrame, grid: Grid, tile: Tile = Tile()) -> "LabelledTiles":
+        """Lay tiles over a grid and give each its class.
+
+        Parameters
+        ----------
+        wells : GeoDataFrame
+            Points in the grid's CRS with ``residual``, mW/m2.
+        grid : Grid
+        tile : Tile
+
+        Raises
+        ------
+        InputError
+            A tile is larger than the grid, or none holds enough wells.
+
+        Examples
+        --------
+        >>> from rasterio.crs import CRS
+        >>> grid = Grid(left=0, top=4000, resolution=100, width=40, height=40, crs=CRS.from_epsg(32611))
+        >>> points = geopandas.points_from_xy([100, 2100, 2200], [3900, 3900, 3800])
+        >>> wells = geopandas.GeoDataFrame({"residual": [10.0, 30.0, 300.0]}, geometry=points)
+        >>> labelled = LabelledTiles.from_wells(wells, grid, Tile(size=20))
+        >>> labelled.table[["tile", "n_wells", "residual", "label"]]
+           tile  n_wells  residual  label
+        0     0        1      10.0      0
+        1     1        2     300.0      3
+        """
+        tiles = TileGrid(grid, tile.size, tile.step)
+        if 0 in tiles.shape:
+            raise InputError(
+                f"tile.size: {tile.size} pixels is more than the terrain measures ({grid.width} x {grid.height} "
+                "pixels); decrease it, or terrain.resolution"
+            )
+        row, column = grid.pixel(wells.geometry.x, wells.geometry.y)
+        table, unplaced = label_tiles(row, column, wells["residual"].to_numpy(), tiles, tile)
+        if table.empty:
+            raise InputError(f"tile.min_wells: no tile holds {tile.min_wells} or more of the {len(wells)} wells")
+        classes = np.bincount(table["label"], minlength=tile.n_classes)
+        outlined = geopandas.GeoDataFrame(table, geometry=footprints(tiles, table))
+        return cls(tiles, outlined, classes, len(wells), len(unplaced))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Contents of ``metrics/tiles.json``."""
+        return {
+            "rows": self.tiles.shape[0],
+            "columns": self.tiles.shape[1],
+            "tiles": len(self.table),
+            "wells_in_no_tile": self.n_unplaced,
+            "classes": {str(k): int(n) for k, n in enumerate(self.classes)},
+        }
+
+
 def label_tiles(
-    pixel_row: np.ndarray,
-    pixel_column: np.ndarray,
-    residual: np.ndarray,
-    tiles: TileGrid,
-    *,
-    statistic: str,
-    min_wells: int,
-    edges: list[float],
+    pixel_row: np.ndarray, pixel_column: np.ndarray, residual: np.ndarray, tiles: TileGrid, tile: Tile = Tile()
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Group wells by tile and give each tile its class.
 
@@ -35,50 +107,53 @@ def label_tiles(
     pixel_row, pixel_column : int arrays, shape (n,)
         Pixels that hold the wells.
     residual : float array, shape (n,), mW/m2
-    statistic : "max", "p90", "median" or "mean" of the residuals in the tile
+    tiles : TileGrid
+    tile : Tile
+        Of which the statistic, the edges of the classes and the least number of wells are used.
 
     Returns
     -------
     table : DataFrame
         ``tile`` (id: row times the number of columns, plus column), ``row``, ``col``, ``n_wells``, ``residual`` (the
-        statistic), ``residual_max`` and the like for each statistic, ``label``; in the order of the id; tiles with at
-        least `min_wells` wells.
+        statistic), ``residual_max`` and the like for each statistic, ``label``; in the order of the id.
     unplaced : int array
         Index of the wells that lie in no tile: in the margin past the last whole tile or in a gap between tiles.
     """
     index, row, col = tiles.tiles_of(pixel_row, pixel_column)
-    tile, residual = tiles.ids(row, col), np.asarray(residual, dtype=np.float64)[index]
-    table = label_squares(tile, residual, statistic=statistic, min_wells=min_wells, edges=edges)
-    groups = pd.Series(residual).groupby(tile)
+    ids, residual = tiles.ids(row, col), np.asarray(residual, dtype=np.float64)[index]
+    table = label_squares(ids, residual, tile)
+    groups = pd.Series(residual).groupby(ids)
     every = {f"residual_{name}": compute(groups) for name, compute in STATISTICS.items()}
     table = table.join(pd.DataFrame(every))
     table = table[["n_wells", "residual", *every, "label"]].rename_axis("tile").reset_index()
-    table.insert(1, "row", tiles.rows_and_columns(table["tile"])[0])
-    table.insert(2, "col", tiles.rows_and_columns(table["tile"])[1])
-    unplaced = np.ones(len(np.asarray(pixel_row)), dtype=bool)
-    unplaced[index] = False
-    return table, np.flatnonzero(unplaced)
+    row, col = tiles.rows_and_columns(table["tile"].to_numpy())
+    table.insert(1, "row", row)
+    table.insert(2, "col", col)
+    return table, np.setdiff1d(np.arange(len(pixel_row)), index)
 
 
 def cut_tiles(
-    dataset: rasterio.DatasetReader,
-    tiles: TileGrid,
-    table: pd.DataFrame,
-    path: Path,
-    on_tile: Callable[[], None] = lambda: None,
-) -> pd.DataFrame:
+    dataset: rasterio.DatasetReader, tiles: TileGrid, table: pd.DataFrame, path: Path,
+    on_tile: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:  # fmt: skip
     """Cut the tiles of a table out of a raster, a row of tiles at a time, into one packed array.
 
     Parameters
     ----------
-    dataset : the terrain, float32 with NaN for nodata
-    table : with ``row`` and ``col``, sorted by both
-    path : of the .npy file to write: float32, shape (n, size, size), metres, NaN where there is no data
+    dataset : rasterio.DatasetReader
+        The terrain, float32 with NaN for no data.
+    tiles : TileGrid
+    table : DataFrame
+        With ``row`` and ``col``, sorted by both.
+    path : Path
+        Of the .npy file to write: float32, shape (n, size, size), metres, NaN where there is no data.
+    on_tile : callable
+        Called after each tile, for progress.
 
     Returns
     -------
-    DataFrame with, for each tile, ``valid`` (share of pixels with data), ``relief`` (m, highest minus lowest pixel)
-    and ``constant`` (share of pixels that hold the tile's commonest value), both over the valid ones, NaN without any.
+    DataFrame
+        ``valid``, ``relief`` and ``constant`` of each tile, as `data_statistics` gives them.
     """
     size, stride = tiles.size, tiles.stride
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
@@ -104,8 +179,10 @@ class PackedTiles:
 
     Parameters
     ----------
-    pixels : float32 array, shape (n, size, size), metres, NaN where there is no data
-    ids : int array, shape (n,), ascending
+    pixels : float32 array, shape (n, size, size)
+        Metres, NaN where there is no data.
+    ids : int array, shape (n,)
+        Ascending.
     """
 
     pixels: np.ndarray

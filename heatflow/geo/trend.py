@@ -36,24 +36,33 @@ def detrend(
 
     Parameters
     ----------
-    strips : (first row, float array of shape (rows, width)), top to bottom; metres, NaN for no data
-    shape : (height, width) of the raster
-    radius : pixels, at least 1
+    strips : iterator of (int, float array of shape (rows, width))
+        First row and elevation of each strip, top to bottom; metres, NaN for no data.
+    shape : (int, int)
+        Height and width of the raster.
+    radius : float
+        Pixels, at least 1.
 
     Yields
     ------
-    (first row, float32 array of the same width), top to bottom; NaN where there was no data. Held in memory are the
-    rows within a radius of those that are passed on.
+    row : int
+        First row of the strip.
+    strip : float32 array, shape (rows, width)
+        Metres above the trend, NaN where there was no data. Memory holds the rows within a radius of it.
+
+    Examples
+    --------
+    >>> plane = np.add.outer(100 + 3.0 * np.arange(4), 5.0 * np.arange(6))
+    >>> ((row, residual),) = detrend(iter([(0, plane)]), plane.shape, radius=3)
+    >>> bool(np.abs(residual).max() < 1e-6)
+    True
     """
     height, width = shape
     cell = max(1, int(radius // CELLS))
     fit = _Fit(radius, cell, math.ceil(width / cell))
     cell_rows = math.ceil(height / cell)
     batch = min(256, max(16, BATCH // cell))  # rows of nodes
-    sums, first_sum = (
-        np.zeros((fit.channels, 0, fit.columns)),
-        0,
-    )  # of the rows of cells that are whole, from first_sum on
+    sums, first_sum = np.zeros((fit.channels, 0, fit.columns)), 0  # of whole rows of cells, from first_sum on
     begun = np.zeros((fit.channels, 1, fit.columns))  # the row of cells that the strips have not filled yet
     nodes, first_node, next_node = np.empty((0, fit.columns + 2 * BEYOND)), -BEYOND, -BEYOND
     held: deque[tuple[int, np.ndarray]] = deque()
@@ -82,13 +91,15 @@ def detrend(
 
 
 def trend_at(values: np.ndarray, row: np.ndarray, column: np.ndarray, radius: float) -> np.ndarray:
-    """The definition itself, evaluated pixel by pixel: what `detrend` is held against.
+    """The definition of the trend, evaluated pixel by pixel: slow, and what tests compare `detrend` with.
 
     Parameters
     ----------
-    values : float array, shape (height, width), NaN for no data
+    values : float array, shape (height, width)
+        Metres, NaN for no data.
     row, column : int arrays, shape (n,)
-    radius : pixels
+    radius : float
+        Pixels.
 
     Returns
     -------
@@ -114,7 +125,7 @@ def trend_at(values: np.ndarray, row: np.ndarray, column: np.ndarray, radius: fl
     return trend
 
 
-def _cell_sums(strip, skipped, cell, radius):
+def _cell_sums(strip: np.ndarray, skipped: int, cell: int, radius: float) -> np.ndarray:
     """Sums over the cells of a strip of rows, of which the first is row `skipped` of its cell.
 
     Array (9, rows of cells, columns of cells): the number of pixels with data, sums of their offsets x, y from the
@@ -139,7 +150,7 @@ def _cell_sums(strip, skipped, cell, radius):
 class _Fit:
     """Local linear fits at the centres of cells (nodes). `radius` and `cell` in pixels, `columns` of cells."""
 
-    def __init__(self, radius: float, cell: int, columns: int):
+    def __init__(self, radius: float, cell: int, columns: int) -> None:
         self.columns, self.plain = columns, cell == 1
         self.channels = 2 if self.plain else 9
         self.reach = math.ceil(radius / cell)
@@ -165,7 +176,8 @@ class _Fit:
             out[:, left + BEYOND : right + BEYOND] = self._block(block, (stop - start, right - left))
         return out
 
-    def _block(self, sums, shape):
+    def _block(self, sums: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Trend at the nodes of a block, from the sums of its cells and of those within reach of it."""
         count = sums[0].sum()
         if not count:
             return np.full(shape, np.nan)
@@ -182,21 +194,15 @@ class _Fit:
         else:
             m, mx, my, mxx, mxy, myy, z, zx, zy = fft.rfft2(sums, size, workers=-1)
             moments = [
-                k * m,
-                kx * m + k * mx,
-                ky * m + k * my,
-                kxx * m + 2 * kx * mx + k * mxx,
-                kxy * m + kx * my + ky * mx + k * mxy,
-                kyy * m + 2 * ky * my + k * myy,
-                k * z,
-                kx * z + k * zx,
-                ky * z + k * zy,
-            ]
-        sums = (fft.irfft2(moment, size, workers=-1)[: shape[0], : shape[1]] for moment in moments)
-        return datum + height_of_plane(*sums, least=0.5)  # pixels
+                k * m, kx * m + k * mx, ky * m + k * my, kxx * m + 2 * kx * mx + k * mxx,
+                kxy * m + kx * my + ky * mx + k * mxy, kyy * m + 2 * ky * my + k * myy,
+                k * z, kx * z + k * zx, ky * z + k * zy,
+            ]  # fmt: skip
+        around = (fft.irfft2(moment, size, workers=-1)[: shape[0], : shape[1]] for moment in moments)
+        return datum + height_of_plane(*around, least=0.5)  # pixels
 
 
-def _interpolate(nodes, first_node, row, rows, cell):
+def _interpolate(nodes: np.ndarray, first_node: int, row: int, rows: int, cell: int) -> np.ndarray:
     """Cubic convolution (Keys, 1981) of nodes at rows of pixels; columns of pixels from the first cell on."""
     inner = nodes[:, BEYOND:-BEYOND]
     if cell == 1:
@@ -210,7 +216,7 @@ def _interpolate(nodes, first_node, row, rows, cell):
     return down.transpose(0, 2, 1).reshape(-1, across.shape[1])[row - top * cell :][:rows]
 
 
-def _keys(distance):
+def _keys(distance: np.ndarray) -> np.ndarray:
     """Weight of a node at a distance in cells: cubic convolution with a = -1/2, which reproduces parabolas."""
     d = np.abs(distance)
     near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2

@@ -3,29 +3,31 @@
 import numpy as np
 import pytest
 
-from heatflow.demo.region import KIND_SHARE, make_region
-from heatflow.geo.background import Background
+from heatflow.config.schema import Background, Demo
+from heatflow.demo.heat import KIND_SHARE
+from heatflow.demo.region import make_region
+from heatflow.geo.background import fit_background
 
-SMALL = {"seed": 1, "width_km": 800.0, "height_km": 720.0, "resolution": 2000.0, "signal": 1.0, "sampling_bias": 0.5}
+SMALL = {"seed": 1, "width": 800.0, "height": 720.0, "resolution": 2000.0, "signal": 1.0, "sampling_bias": 0.5}
 
 
 @pytest.fixture(scope="module")
 def region():
-    return make_region(**SMALL)
+    return make_region(Demo(**SMALL))
 
 
 def test_same_seed_same_region_and_dials_leave_the_terrain_alone(region):
-    again = make_region(**SMALL)
+    again = make_region(Demo(**SMALL))
     np.testing.assert_array_equal(again.elevation, region.elevation)
     assert again.wells.equals(region.wells)
-    null = make_region(**SMALL | {"signal": 0.0, "sampling_bias": 0.0})
+    null = make_region(Demo(**SMALL | {"signal": 0.0, "sampling_bias": 0.0}))
     np.testing.assert_array_equal(null.elevation, region.elevation)
     assert not null.wells.equals(region.wells)
-    assert not np.array_equal(make_region(**SMALL | {"seed": 2}).elevation, region.elevation)
+    assert not np.array_equal(make_region(Demo(**SMALL | {"seed": 2})).elevation, region.elevation)
 
 
 def test_erased_structures_leave_wells_and_truth_but_not_their_terrain(region):
-    erased = make_region(**SMALL | {"erase": True})
+    erased = make_region(Demo(**SMALL | {"erase": True}))
     assert erased.wells.equals(region.wells)
     assert erased.structures.equals(region.structures)
     away = region.influence < 1e-3
@@ -57,7 +59,7 @@ def share_near_structures(region, hot):
 
 
 def test_signal_sets_how_far_heat_follows_structure(region):
-    null = make_region(**SMALL | {"signal": 0.0})
+    null = make_region(Demo(**SMALL | {"signal": 0.0}))
     assert share_near_structures(region, True) > 0.5
     assert share_near_structures(null, True) < 0.3
     assert not null.structures["hot"].any()
@@ -75,8 +77,8 @@ def test_residuals_and_wells_are_heavy_tailed(region):
 
 def test_background_is_recovered_from_the_wells_alone(region):
     wells = region.wells
-    fit = Background.fit(wells.x, wells.y, wells.heat_flow, 150e3, 5e3)
-    estimate = fit.at(wells.x.to_numpy(), wells.y.to_numpy())
+    fit = fit_background(wells.x, wells.y, wells.heat_flow, Background(radius=150e3, decluster=5e3))
+    estimate = fit.predict(wells.x.to_numpy(), wells.y.to_numpy())
     error = estimate - (wells.background + wells.residual[wells.residual < 25].median())
     assert abs(error.median()) < 6
     assert error.std() < 10

@@ -9,7 +9,7 @@ from shapely import LineString, Point
 from heatflow.errors import InputError
 from heatflow.geo.attributes import FRONT_RELIEF, smoothed, terrain_attributes
 from heatflow.geo.features import distance, read_shapes
-from heatflow.geo.tile_attributes import Surroundings
+from heatflow.geo.tile_attributes import TileAttributes
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import read_around
 
@@ -93,7 +93,7 @@ def test_surroundings_are_those_of_the_raster_at_the_tile(write_raster):
         tiles = TileGrid(Grid.from_dataset(f), 100, 100)
         np.testing.assert_array_equal(read_around(f, 100, 200, 100, 20)[:, :120], z[80:220, 180:300])
         assert np.isnan(read_around(f, 100, 200, 100, 20)[:, 120:]).all()
-    found = Surroundings(path, tiles, np.array([0, 1]), np.array([0, 1]), {}).of(np.array([1]))
+    found = TileAttributes(path, tiles, np.array([0, 1]), np.array([0, 1]), {}).compute(np.array([1]))
     whole = terrain_attributes(z, 200.0)
     for name in ("slope", "profile_curvature", "relief", "edge"):
         np.testing.assert_allclose(found[name][0], whole[name][100:200, 100:200], rtol=1e-3, atol=1e-4)

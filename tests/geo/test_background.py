@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
+from heatflow.config.schema import Background
 from heatflow.errors import InputError
 from heatflow.geo import background as module
-from heatflow.geo.background import Background, robust_weight
+from heatflow.geo.background import fit_background, robust_weight
 from heatflow.geo.plane import height_of_plane
+
+
+def params(radius, decluster):
+    return Background(radius=radius, decluster=decluster)
 
 
 def wells(n=1500, hot=0.3, seed=0):
@@ -34,7 +39,7 @@ def test_weights_are_the_published_law():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_thirty_percent_of_hot_wells_do_not_pull_the_background_up(seed):
     x, y, heat, truth = wells(seed=seed)
-    error = Background.fit(x, y, heat, 100e3, 5e3).at(x, y) - truth
+    error = fit_background(x, y, heat, params(100e3, 5e3)).predict(x, y) - truth
     assert abs(np.median(error)) < 2
     assert abs(error.mean()) < 3
     assert error.std() < 5
@@ -49,8 +54,8 @@ def test_hot_field_is_not_its_own_background():
     x, y = np.r_[x, cluster[:, 0]], np.r_[y, cluster[:, 1]]
     heat = np.r_[heat, np.full(600, 230.0)]
     at = np.array([250e3])
-    assert Background.fit(x, y, heat, 60e3, 5e3).at(at, at)[0] == pytest.approx(level(250e3, 250e3), abs=8)
-    assert Background.fit(x, y, heat, 60e3, 0).at(at, at)[0] > level(250e3, 250e3) + 50
+    assert fit_background(x, y, heat, params(60e3, 5e3)).predict(at, at)[0] == pytest.approx(level(250e3, 250e3), abs=8)
+    assert fit_background(x, y, heat, params(60e3, 0)).predict(at, at)[0] > level(250e3, 250e3) + 50
 
 
 def test_plane_is_recovered_exactly_and_wells_may_come_in_any_order():
@@ -58,42 +63,42 @@ def test_plane_is_recovered_exactly_and_wells_may_come_in_any_order():
     x, y = rng.uniform(-1e6, -8e5, (2, 400))
     heat = 80 + x / 2e4 - y / 3e4
     heat -= heat.mean() - 80
-    fit = Background.fit(x, y, heat, 80e3, 0)
-    np.testing.assert_allclose(fit.at(x, y), heat, atol=1e-6)
+    fit = fit_background(x, y, heat, params(80e3, 0))
+    np.testing.assert_allclose(fit.predict(x, y), heat, atol=1e-6)
     order = rng.permutation(400)
-    again = Background.fit(x[order], y[order], heat[order], 80e3, 0)
-    np.testing.assert_allclose(again.at(x, y), fit.at(x, y), atol=1e-9)
+    again = fit_background(x[order], y[order], heat[order], params(80e3, 0))
+    np.testing.assert_allclose(again.predict(x, y), fit.predict(x, y), atol=1e-9)
 
 
 def test_too_few_wells_give_no_background():
     x, y = np.array([0.0, 1e3, 2e3, 0.0, 1e3, 500e3]), np.array([0.0, 0, 0, 1e3, 1e3, 0])
-    fit = Background.fit(x, y, np.full(6, 70.0), 50e3, 0)
-    at = fit.at(np.array([0.0, 500e3, 250e3]), np.zeros(3))
+    fit = fit_background(x, y, np.full(6, 70.0), params(50e3, 0))
+    at = fit.predict(np.array([0.0, 500e3, 250e3]), np.zeros(3))
     assert at[0] == pytest.approx(70)
     assert np.isnan(at[1:]).all()
 
 
 def test_wells_of_one_place_and_on_a_line_have_a_background():
     heat = np.array([60.0, 70, 80, 70, 70])
-    assert Background.fit(np.zeros(5), np.zeros(5), heat, 10e3, 0).at(np.zeros(1), np.zeros(1))[0] == pytest.approx(70)
+    assert fit_background(np.zeros(5), np.zeros(5), heat, params(10e3, 0)).predict(np.zeros(1), np.zeros(1))[0] == pytest.approx(70)
     x = np.arange(5) * 1e3
-    assert Background.fit(x, np.zeros(5), 60 + x / 500, 10e3, 0).at(np.array([2e3]), np.zeros(1))[0] == pytest.approx(
+    assert fit_background(x, np.zeros(5), 60 + x / 500, params(10e3, 0)).predict(np.array([2e3]), np.zeros(1))[0] == pytest.approx(
         64
     )
 
 
 def test_chunks_change_nothing(monkeypatch):
     x, y, heat, _ = wells(300)
-    one = Background.fit(x, y, heat, 100e3, 5e3).at(x, y)
+    one = fit_background(x, y, heat, params(100e3, 5e3)).predict(x, y)
     monkeypatch.setattr(module, "CHUNK", 37)
-    np.testing.assert_allclose(Background.fit(x, y, heat, 100e3, 5e3).at(x, y), one, atol=1e-9)
+    np.testing.assert_allclose(fit_background(x, y, heat, params(100e3, 5e3)).predict(x, y), one, atol=1e-9)
 
 
 def test_more_pairs_than_memory_holds_are_refused(monkeypatch):
     x, y, heat, _ = wells(200)
     monkeypatch.setattr(module, "MAX_PAIRS", 1000)
     with pytest.raises(InputError, match=r"wells\.background\.radius: 200 wells make"):
-        Background.fit(x, y, heat, 100e3, 5e3)
+        fit_background(x, y, heat, params(100e3, 5e3))
 
 
 def test_height_of_plane_by_hand():

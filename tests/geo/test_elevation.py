@@ -9,17 +9,21 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 from rasterio.windows import Window
 
+from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
-from heatflow.geo.elevation import open_elevation, warp_strips, working_grid
+from heatflow.geo.elevation import open_elevation
+from heatflow.geo.warp import warp_strips
+from heatflow.geo.working_grid import working_grid
 from heatflow.io.rasters import sample, write_cog
 
 RAMP = np.add.outer(np.arange(8) * 100.0, np.arange(10) * 10.0).astype(np.float32)
 
 
-def warped(path, resolution=200.0, crs=None, resampling="auto", **options):
-    with open_elevation(path, **options) as source:
-        grid = working_grid(source, resolution, crs)
-        return grid, np.vstack([strip for _, strip in warp_strips(source, grid, resampling)])
+def warped(path, resolution=200.0, **options):
+    terrain = Terrain(resolution=resolution, detrend_radius=None, **options)
+    with open_elevation(path, terrain) as source:
+        grid = working_grid(source, terrain)
+        return grid, np.vstack([strip for _, strip in warp_strips(source, grid, terrain.resampling)])
 
 
 def test_zero_is_a_legal_elevation(write_raster):
@@ -113,7 +117,7 @@ def test_geographic_raster_is_projected_to_the_pixel(write_raster):
     lon, lat = -117 + (np.arange(240) + 0.5) / 120, 40 - (np.arange(240) + 0.5) / 120
     field = (1000 * (lat[:, None] - 39) + 500 * (lon[None] + 116)).astype(np.float32)
     path = write_raster(field, crs="EPSG:4326", transform=from_origin(-117, 40, 1 / 120, 1 / 120))
-    grid, out = warped(path, 200.0, CRS.from_epsg(32611))
+    grid, out = warped(path, 200.0, crs=32611)
     assert grid.left % 200 == grid.top % 200 == 0
     rng = np.random.default_rng(0)
     row, column = rng.integers(200, grid.height - 200, 50), rng.integers(200, grid.width - 200, 50)
@@ -127,9 +131,9 @@ def test_geographic_raster_is_projected_to_the_pixel(write_raster):
 def test_strips_make_no_seams(write_raster, monkeypatch):
     noise = np.random.default_rng(0).normal(size=(60, 70)).astype(np.float32)
     path = write_raster(noise, resolution=1000.0)
-    _, whole = warped(path, 200.0, CRS.from_epsg(5070))
-    monkeypatch.setattr("heatflow.geo.elevation.STRIP_PIXELS", 1)
-    _, rows = warped(path, 200.0, CRS.from_epsg(5070))
+    _, whole = warped(path, 200.0, crs=5070)
+    monkeypatch.setattr("heatflow.geo.warp.STRIP_PIXELS", 1)
+    _, rows = warped(path, 200.0, crs=5070)
     np.testing.assert_array_equal(np.isnan(rows), np.isnan(whole))
     np.testing.assert_allclose(rows, whole, atol=0.02)
 
@@ -197,7 +201,7 @@ def test_what_has_no_image_in_the_projection_is_no_data(write_raster):
     path = write_raster(
         np.ones((180, 360), dtype=np.float32), crs="EPSG:4326", transform=from_origin(-180, 90, 1, 1)
     )  # the whole Earth, of which a conic projection shows a part
-    grid, out = warped(path, 50_000.0, CRS.from_epsg(5070))
+    grid, out = warped(path, 50_000.0, crs=5070)
     assert out.shape == grid.shape
     assert 0.5 < np.isfinite(out).mean() < 1
     assert np.unique(out[np.isfinite(out)]).tolist() == pytest.approx([1.0])

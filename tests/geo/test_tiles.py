@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from heatflow.config.schema import Filter, Tile
 from heatflow.geo.labels import classify
 from heatflow.geo.low_data import low_data
 from heatflow.geo.tiles import cut_tiles, footprints, label_tiles
@@ -18,8 +19,8 @@ EDGES = [25, 50, 200]
 
 
 def label(tiles, rows, columns, residual, **options):
-    options = {"statistic": "max", "min_wells": 1, "edges": EDGES} | options
-    return label_tiles(np.array(rows), np.array(columns), np.array(residual, dtype=float), tiles, **options)
+    options = {"edges": EDGES} | options
+    return label_tiles(np.array(rows), np.array(columns), np.array(residual, dtype=float), tiles, Tile(**options))
 
 
 @pytest.fixture
@@ -96,9 +97,9 @@ def test_low_data_tiles_are_named_with_the_first_reason_that_applies():
             "relief": [np.nan, 900.0, 900.0, 900.0, 900.0, 5.0],
         }
     )
-    reasons = low_data(table, min_valid=0.5, min_relief=20.0, max_constant=0.5).tolist()
+    reasons = low_data(table, Filter(min_valid=0.5, min_relief=20.0, max_constant=0.5)).tolist()
     assert reasons == ["too few pixels with data"] * 2 + ["", "constant fill", "", "no relief"]
-    off = low_data(table, min_valid=0.0, min_relief=None, max_constant=None).tolist()
+    off = low_data(table, Filter(min_valid=0.0, min_relief=None, max_constant=None)).tolist()
     assert off == ["too few pixels with data"] + [""] * 5
 
 

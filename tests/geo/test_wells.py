@@ -7,8 +7,10 @@ import geopandas
 import pytest
 from shapely import Point
 
+from heatflow.config.schema import Wells
 from heatflow.errors import InputError
-from heatflow.geo.wells import Columns, place_wells, read_wells, why_none_fits
+from heatflow.geo.well_placement import explain_no_fit, place_wells
+from heatflow.geo.well_tables import read_wells
 
 
 def test_csv_with_longitude_and_latitude(tmp_path, grid):
@@ -17,8 +19,8 @@ def test_csv_with_longitude_and_latitude(tmp_path, grid):
     wells = read_wells(str(path))
     assert wells["id"].tolist() == [1, 2]
     assert wells.crs.to_epsg() == 4326
-    placed, reason = place_wells(wells, grid)
-    assert reason.tolist() == ["outside the raster", "no residual"]
+    placed = place_wells(wells, grid)
+    assert placed["reason"].tolist() == ["outside the raster", "no residual"]
     assert placed.geometry.x[0] == pytest.approx(491_430, abs=5)
 
 
@@ -39,9 +41,9 @@ def test_every_row_is_kept_or_has_its_reason(tmp_path, grid):
     ]
     path = tmp_path / "wells.csv"
     path.write_text("x,y,residual\n" + "\n".join(text for text, _ in rows) + "\n")
-    placed, reason = place_wells(read_wells(str(path), crs="EPSG:32611"), grid)
-    assert reason.tolist() == [expected for _, expected in rows]
-    kept = placed[reason == ""]
+    placed = place_wells(read_wells(str(path), Wells(crs="EPSG:32611")), grid)
+    assert placed["reason"].tolist() == [expected for _, expected in rows]
+    kept = placed[placed["reason"] == ""]
     assert kept["row"].tolist() == [0, 0, 0, 7]
     assert kept["column"].tolist() == [0, 0, 0, 9]
 
@@ -58,7 +60,7 @@ def test_usgs_names_and_reprojection(write_wells, grid):
         ("x,y,residual\n1,2,3\n", {}, "set wells.crs"),
         ("a,b,residual\n1,2,3\n", {}, "name them with wells.x and wells.y"),
         ("lon,lat,value\n1,2,3\n", {}, "no column of residuals .* and none of heat flow"),
-        ("lon,lat,residual\n1,2,3\n", {"columns": Columns(residual="resid")}, "no column 'resid'"),
+        ("lon,lat,residual\n1,2,3\n", {"residual": "resid"}, "no column 'resid'"),
         ("lon,lat,residual\n39,-117,3\n", {}, "exchanged"),
         ("lon,lat,residual\n", {}, "holds no wells"),
         ("", {}, "not a CSV"),
@@ -71,7 +73,7 @@ def test_unusable_tables_are_refused_with_a_reason(tmp_path, text, options, mess
     path = tmp_path / "wells.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_wells(str(path), **options)
+        read_wells(str(path), Wells(**options))
 
 
 def test_vector_file_without_crs_is_refused(tmp_path):
@@ -84,7 +86,7 @@ def test_vector_file_without_crs_is_refused(tmp_path):
         pyogrio.write_dataframe(table, path)
     with pytest.raises(InputError, match=r"set wells\.crs"):
         read_wells(str(path))
-    assert len(read_wells(str(path), crs=32611)) == 1
+    assert len(read_wells(str(path), Wells(crs=32611))) == 1
 
 
 def test_missing_and_broken_files_are_refused(tmp_path):
@@ -104,8 +106,8 @@ def test_null_geometry_has_no_coordinates(tmp_path, grid):
         {"residual": [1.0, 2.0, 3.0]}, geometry=[None, Point(500_100, 4_399_900), square], crs="EPSG:32611"
     )
     table.to_file(tmp_path / "w.gpkg")
-    _, reason = place_wells(read_wells(str(tmp_path / "w.gpkg")), grid)
-    assert reason.tolist() == ["no coordinates", "", "no coordinates"]
+    placed = place_wells(read_wells(str(tmp_path / "w.gpkg")), grid)
+    assert placed["reason"].tolist() == ["no coordinates", "", "no coordinates"]
 
 
 def table(tmp_path, text, name="wells.csv"):
@@ -128,8 +130,8 @@ def test_ghfdb_columns_quality_and_depth(tmp_path, grid):
     wells = read_wells(path)
     assert wells["name"].tolist() == list("abcdefg")
     assert wells["residual"].isna().all()
-    _, reason = place_wells(wells, grid, value="heat_flow", quality=["U1*", "U2*"], min_depth=100)
-    assert reason.tolist() == [
+    placed = place_wells(wells, grid, Wells(quality=["U1*", "U2*"], min_depth=100))
+    assert placed["reason"].tolist() == [
         "", "too shallow", "", "quality code", "no heat flow", "heat flow of 0, or in another unit",
         "impossible coordinates",
     ]  # fmt: skip
@@ -138,11 +140,11 @@ def test_ghfdb_columns_quality_and_depth(tmp_path, grid):
 @pytest.mark.parametrize(("unit", "value"), [("W/m2", 0.08), ("HFU", 80 / 41.84), ("mW/m2", 80.0)])
 def test_units_are_converted_and_the_wrong_one_is_refused(tmp_path, grid, unit, value):
     path = table(tmp_path, "lon,lat,q\n" + f"-116.99,39.74,{value}\n" * 3)
-    wells = read_wells(path, unit=unit)
+    wells = read_wells(path, Wells(unit=unit))
     assert wells["heat_flow"].tolist() == pytest.approx([80.0] * 3)
     if unit != "mW/m2":
         with pytest.raises(InputError, match=f"look like .*{unit}.*set wells.unit"):
-            place_wells(read_wells(path), grid, value="heat_flow")
+            place_wells(read_wells(path), grid)
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("keep", [10, 30, 20, 5]), ("median", [20, 5]), ("max", [30, 5])])
@@ -150,27 +152,27 @@ def test_wells_of_one_place_follow_the_rule(tmp_path, grid, rule, expected):
     path = table(
         tmp_path, "x,y,residual\n" + "".join(f"500100,4399900,{r}\n" for r in (10, 30, 20)) + "500300,4399900,5\n"
     )
-    placed, reason = place_wells(read_wells(path, crs=32611), grid, colocated=rule)
-    assert placed["residual"][reason == ""].tolist() == expected
-    assert (reason == "merged with a well of the same place").sum() == 4 - len(expected)
+    placed = place_wells(read_wells(path, Wells(crs=32611)), grid, Wells(colocated=rule))
+    assert placed["residual"][placed["reason"] == ""].tolist() == expected
+    assert (placed["reason"] == "merged with a well of the same place").sum() == 4 - len(expected)
 
 
 def test_usgs_number_for_none_is_none(tmp_path, grid):
     path = table(tmp_path, "x,y,hfqc_resid\n500100,4399900,-9999\n500100,4399900,3\n")
-    _, reason = place_wells(read_wells(path, crs=32611), grid)
-    assert reason.tolist() == ["no residual", ""]
+    placed = place_wells(read_wells(path, Wells(crs=32611)), grid)
+    assert placed["reason"].tolist() == ["no residual", ""]
 
 
 def test_exchanged_coordinates_are_recognised(tmp_path, grid):
     swapped = read_wells(table(tmp_path, "lon,lat,residual\n39.74,-16.99,5\n"))
-    assert why_none_fits(swapped, grid) == ""
+    assert explain_no_fit(swapped, grid) == ""
     from rasterio.crs import CRS
 
     from heatflow.grid.grids import Grid
 
     italy = Grid(680_000.0, 4_850_000.0, 200.0, 100, 100, CRS.from_epsg(32632))
     swapped = read_wells(table(tmp_path, "lon,lat,residual\n43.7,11.3,5\n"))
-    assert "exchange wells.x and wells.y" in why_none_fits(swapped, italy)
+    assert "exchange wells.x and wells.y" in explain_no_fit(swapped, italy)
 
 
 def test_shapefile_and_csv_in_a_zip_archive(tmp_path, write_wells):
@@ -192,10 +194,10 @@ def test_shapefile_and_csv_in_a_zip_archive(tmp_path, write_wells):
         out.writestr("inputs/raw.csv", "lon,lat,q\n1,2,77\n")
     with pytest.raises(InputError, match=r"several tables; choose with wells.layer one of: outputs/.*inputs/raw\.csv"):
         read_wells(str(archive))
-    assert read_wells(str(archive), layer="raw")["heat_flow"].tolist() == [77.0]
-    assert read_wells(str(archive), layer="USGS_wells")["residual"].tolist() == [4.0]
+    assert read_wells(str(archive), Wells(layer="raw"))["heat_flow"].tolist() == [77.0]
+    assert read_wells(str(archive), Wells(layer="USGS_wells"))["residual"].tolist() == [4.0]
     with pytest.raises(InputError, match=r"wells\.layer: .* holds no 'other'"):
-        read_wells(str(archive), layer="other")
+        read_wells(str(archive), Wells(layer="other"))
 
 
 def test_release_of_the_global_heat_flow_database(tmp_path):
@@ -231,35 +233,35 @@ def test_release_of_the_global_heat_flow_database(tmp_path):
 def test_numbers_as_people_write_them(tmp_path, grid, text, expected):
     path = tmp_path / "wells.csv"
     path.write_text(text)
-    placed, reason = place_wells(read_wells(str(path), crs=32611, unit="HFU"), grid)
-    found = [None if why else value for value, why in zip(placed["residual"], reason, strict=True)]
-    assert found == [None if e is None else pytest.approx(e) for e in expected]
-    assert expected[0] is not None or reason[0] == "no residual"
+    placed = place_wells(read_wells(str(path), Wells(crs=32611, unit="HFU")), grid)
+    residual = [None if why else value for value, why in zip(placed["residual"], placed["reason"], strict=True)]
+    assert residual == [None if e is None else pytest.approx(e) for e in expected]
+    assert expected[0] is not None or placed["reason"][0] == "no residual"
 
 
 def test_codes_and_names_stay_the_text_that_they_are(tmp_path, grid):
     path = tmp_path / "wells.csv"
     rows = "500100,4399900,5,01,04012345678901\n500300,4399900,5,,NA\n500500,4399900,5,2,80.50\n"
     path.write_text("x,y,residual,quality,api\n" + rows)
-    wells = read_wells(str(path), crs=32611)
+    wells = read_wells(str(path), Wells(crs=32611))
     assert wells["quality"].tolist() == ["01", "", "2"]
     assert wells["name"].tolist() == ["04012345678901", "NA", "80.50"]
-    assert place_wells(wells, grid, quality=["01"])[1].tolist() == ["", "quality code", "quality code"]
+    assert place_wells(wells, grid, Wells(quality=["01"]))["reason"].tolist() == ["", "quality code", "quality code"]
 
 
 def test_unknown_depth_is_not_shallow(tmp_path, grid):
     path = tmp_path / "wells.csv"
     path.write_text("x,y,residual,depth\n500100,4399900,5,-9999\n500300,4399900,5,20\n500500,4399900,5,300\n")
-    wells = read_wells(str(path), crs=32611)
-    assert place_wells(wells, grid)[1].tolist() == ["", "", ""]
-    assert place_wells(wells, grid, min_depth=100)[1].tolist() == ["", "too shallow", ""]
+    wells = read_wells(str(path), Wells(crs=32611))
+    assert place_wells(wells, grid)["reason"].tolist() == ["", "", ""]
+    assert place_wells(wells, grid, Wells(min_depth=100))["reason"].tolist() == ["", "too shallow", ""]
 
 
 def test_merged_wells_keep_their_background(tmp_path, grid):
     path = tmp_path / "wells.csv"
     path.write_text("x,y,residual,q\n500100,4399900,10,200\n500100,4399900,40,90\n500100,4399900,20,120\n")
-    placed, reason = place_wells(read_wells(str(path), crs=32611), grid, colocated="max")
-    assert reason.tolist() == ["", *["merged with a well of the same place"] * 2]
+    placed = place_wells(read_wells(str(path), Wells(crs=32611)), grid, Wells(colocated="max"))
+    assert placed["reason"].tolist() == ["", *["merged with a well of the same place"] * 2]
     assert placed["residual"][0] == 40
     assert placed["heat_flow"][0] - placed["residual"][0] == 100  # the median of 190, 50 and 100
 
@@ -269,7 +271,7 @@ def test_damaged_and_encrypted_files_are_refused(tmp_path):
     for name, content in (("cut.csv.gz", whole[:40]), ("broken.csv.gz", whole[:20] + b"zz" + whole[22:])):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="not a CSV, damaged or encrypted"):
-            read_wells(str(tmp_path / name), crs=32611)
+            read_wells(str(tmp_path / name), Wells(crs=32611))
 
 
 def test_lines_and_local_coordinates_are_no_wells(tmp_path, grid):
@@ -278,10 +280,10 @@ def test_lines_and_local_coordinates_are_no_wells(tmp_path, grid):
     )
     table.to_file(tmp_path / "wells.gpkg")
     wells = read_wells(str(tmp_path / "wells.gpkg"))
-    assert place_wells(wells, grid, value="heat_flow")[1].tolist() == ["", "no coordinates"]
-    local = read_wells(str(tmp_path / "wells.gpkg"), crs='LOCAL_CS["site",UNIT["metre",1]]')
+    assert place_wells(wells, grid)["reason"].tolist() == ["", "no coordinates"]
+    local = read_wells(str(tmp_path / "wells.gpkg"), Wells(crs='LOCAL_CS["site",UNIT["metre",1]]'))
     with pytest.raises(InputError, match=r"wells\.crs: cannot be transformed"):
-        place_wells(local, grid, value="heat_flow")
+        place_wells(local, grid)
 
 
 @pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 99)], ids=["encrypted", "unknown compression"])
@@ -294,4 +296,4 @@ def test_archives_that_cannot_be_unpacked_are_refused(tmp_path, at, value):
         raw[raw.index(head) + at + shift] = value
     path.write_bytes(raw)
     with pytest.raises(InputError, match="damaged or encrypted"):
-        read_wells(str(path), crs=32611)
+        read_wells(str(path), Wells(crs=32611))

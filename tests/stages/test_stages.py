@@ -305,7 +305,7 @@ def test_interrupt_ends_with_one_line_and_its_code(workspace, inputs, capsys, mo
         signal.raise_signal(number)
 
     before = signal.getsignal(number)
-    monkeypatch.setattr("stages.terrain.warp_strips", stop)
+    monkeypatch.setattr("heatflow.geo.terrain.warp_strips", stop)
     assert workspace.run("terrain", data=inputs) == code
     assert capsys.readouterr().err.strip() == f"terrain: {word}"
     assert signal.getsignal(number) == before

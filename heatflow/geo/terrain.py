@@ -1,0 +1,115 @@
+"""The terrain: elevation warped onto the working grid, its regional trend subtracted, written strip by strip."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heatflow.config.schema import Terrain
+from heatflow.errors import InputError
+from heatflow.geo.elevation import Elevation
+from heatflow.geo.trend import detrend
+from heatflow.geo.warp import warp_strips
+from heatflow.grid.grids import Grid
+from heatflow.io.rasters import write_cog
+
+Strips = Iterator[tuple[int, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class TerrainSummary:
+    """What the terrain holds.
+
+    Parameters
+    ----------
+    grid : Grid
+    valid : float
+        Share of pixels with data.
+    elevation : (float, float)
+        Lowest and highest elevation, metres.
+    terrain : (float, float)
+        Lowest and highest value written, metres: above the regional trend where that was subtracted.
+    detrended : bool
+    """
+
+    grid: Grid
+    valid: float
+    elevation: tuple[float, float]
+    terrain: tuple[float, float]
+    detrended: bool
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Contents of ``metrics/terrain.json``."""
+        return {
+            "width": self.grid.width, "height": self.grid.height, "valid": self.valid,
+            "elevation": dict(zip(("low", "high"), self.elevation, strict=True)),
+            "low": self.terrain[0], "high": self.terrain[1],
+        }  # fmt: skip
+
+
+def write_terrain(
+    source: Elevation, grid: Grid, terrain: Terrain, path: Path, on_strip: Callable[[int], object] = lambda rows: None
+) -> TerrainSummary:
+    """Warp elevation onto a grid, subtract the regional trend and write a cloud-optimised GeoTIFF.
+
+    Memory holds a strip of rows, or the rows within the detrending radius of it, whatever the size of the raster.
+
+    Parameters
+    ----------
+    source : Elevation
+    grid : Grid
+        As `working_grid` gives it.
+    terrain : Terrain
+        Of which the resampling and the detrending radius are used.
+    path : Path
+        Of the GeoTIFF to write.
+    on_strip : callable
+        Called with the number of rows written, for progress.
+
+    Returns
+    -------
+    TerrainSummary
+
+    Raises
+    ------
+    InputError
+        The radius is larger than the raster, or no pixel has data.
+    """
+    name, radius = source.dataset.name, terrain.detrend_radius
+    before, after = _Range(), _Range()
+    strips = before.observe(warp_strips(source, grid, terrain.resampling), source=name)
+    if radius is not None:
+        longest = max(grid.shape) * grid.resolution
+        if radius > longest:
+            raise InputError(
+                f"terrain.detrend_radius: {radius:g} m is more than {name} measures ({longest:g} m): "
+                "there is no regional trend to tell from the terrain; give a smaller radius, or null"
+            )
+        strips = detrend(strips, grid.shape, radius / grid.resolution)
+    write_cog(path, grid, after.observe(strips), on_strip=on_strip)
+    valid = after.count / (grid.width * grid.height)
+    return TerrainSummary(grid, valid, (before.low, before.high), (after.low, after.high), radius is not None)
+
+
+class _Range:
+    """Number and range of the finite values in strips that pass by."""
+
+    def __init__(self) -> None:
+        self.count, self.low, self.high = 0, np.inf, -np.inf
+
+    def observe(self, strips: Strips, source: str | None = None) -> Strips:
+        """Pass strips on; where `source` is named, refuse them at their end if none had a finite value."""
+        for row, strip in strips:
+            values = strip[np.isfinite(strip)]
+            if values.size:
+                self.count += values.size
+                self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+            yield row, strip
+        if source is not None and not self.count:
+            raise InputError(
+                f"data.elevation: {source}: has no pixel with data; check its nodata value (override it with "
+                "terrain.nodata) and terrain.min_elevation"
+            )

@@ -1,0 +1,79 @@
+"""What the stages from the region to the filtered tiles say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from heatflow.demo.region import Region
+from heatflow.geo.low_data import FilteredTiles
+from heatflow.geo.terrain import TerrainSummary
+from heatflow.geo.tiles import LabelledTiles
+from heatflow.geo.well_placement import UNIT_DOUBTFUL
+from heatflow.geo.wells import UsableWells, five_numbers
+
+
+def region_lines(region: Region) -> Iterator[str]:
+    """Size of the synthetic region, and what was put into it."""
+    grid, wells, structures = region.grid, region.wells, region.structures
+    low, high = np.nanmin(region.elevation), np.nanmax(region.elevation)
+    yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, elevation {low:.0f} to {high:.0f} m"
+    yield (
+        f"{len(wells)} wells, heat flow {wells['heat_flow'].min():.0f} to {wells['heat_flow'].max():.0f} mW/m2; "
+        f"{int(structures['hot'].sum())} of {len(structures)} structures hot"
+    )
+
+
+def terrain_lines(terrain: TerrainSummary, path: Path) -> Iterator[str]:
+    """Size of the terrain, and its range before and after the trend was subtracted."""
+    grid, (low, high), (below, above) = terrain.grid, terrain.elevation, terrain.terrain
+    yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, {terrain.valid:.1%} with data"
+    trend = f", {below:.1f} to {above:.1f} m above the regional trend" if terrain.detrended else ""
+    yield f"elevation {low:.1f} to {high:.1f} m{trend} -> {path}"
+
+
+def wells_lines(wells: UsableWells, path: Path, ledger: Path) -> Iterator[str]:
+    """How many wells are used, their residuals, and why others are not used."""
+    yield f"{wells.n_read} wells read, {len(wells.kept)} kept -> {path}"
+    residual = "residual {low:.1f} to {high:.1f} mW/m2, quartiles {q1:.1f}, {median:.1f}, {q3:.1f}"
+    background = ", as given"
+    if wells.background is not None:
+        background = ", above a background of {low:.0f} to {high:.0f}".format(**five_numbers(wells.kept["background"]))
+    yield residual.format(**five_numbers(wells.kept["residual"])) + background
+    yield from _dropped(wells.counts, ledger)
+    names = wells.kept["name"][wells.kept["name"] != ""]
+    if repeated := int(names.duplicated().sum()):
+        yield f"{repeated} names of wells occur again; all rows are kept, `id` is the row"
+
+
+def wells_warnings(wells: UsableWells) -> Iterator[str]:
+    """What a person should look at before the wells are used."""
+    if UNIT_DOUBTFUL in wells.counts:
+        yield "heat flows from 0 to 0.5 mW/m2 are left out: not measured, or in another unit; see the ledger"
+    if wells.background is not None and not wells.background.converged:
+        yield f"the background still changed by {wells.background.change:.2g} mW/m2 in the last round of its fit"
+
+
+def tiles_lines(labelled: LabelledTiles, min_wells: int, class_names: list[str]) -> Iterator[str]:
+    """How many tiles there are, and how many of each class."""
+    tiles, table = labelled.tiles, labelled.table
+    size = f"{tiles.shape[1]} x {tiles.shape[0]} tiles of {tiles.size} pixels"
+    yield f"{size}, {len(table)} with {min_wells} or more wells"
+    counts = (f"{name}: {n}" for name, n in zip(class_names, labelled.classes, strict=True))
+    yield f"classes {', '.join(counts)} (mW/m2)"
+    if labelled.n_unplaced:
+        yield (
+            f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile (past the last whole one, or between "
+            "tiles)"
+        )
+
+
+def filter_lines(filtered: FilteredTiles, ledger: Path) -> Iterator[str]:
+    """How many tiles are kept, and why others are not."""
+    yield f"{len(filtered.kept)} of {len(filtered.kept) + len(filtered.dropped)} tiles kept"
+    yield from _dropped(filtered.counts, ledger)
+
+
+def _dropped(counts: dict[str, int], ledger: Path) -> Iterator[str]:
+    for text, n in counts.items():
+        yield f"{n} dropped: {text} -> {ledger}"
