@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from torch import nn
 
-from heatflow.explanation.attribution import attribute, mosaic
 from heatflow.config.schema import Tile
+from heatflow.explanation.attribution import attribute, mosaic
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.geo.tiles import cut_tiles, label_tiles
 from heatflow.grid.grids import Grid, TileGrid

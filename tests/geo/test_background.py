@@ -79,12 +79,12 @@ def test_too_few_wells_give_no_background():
 
 
 def test_wells_of_one_place_and_on_a_line_have_a_background():
-    heat = np.array([60.0, 70, 80, 70, 70])
-    assert fit_background(np.zeros(5), np.zeros(5), heat, params(10e3, 0)).predict(np.zeros(1), np.zeros(1))[0] == pytest.approx(70)
+    heat, zero = np.array([60.0, 70, 80, 70, 70]), np.zeros(5)
+    one_place = fit_background(zero, zero, heat, params(10e3, 0))
+    assert one_place.predict([0.0], [0.0])[0] == pytest.approx(70)
     x = np.arange(5) * 1e3
-    assert fit_background(x, np.zeros(5), 60 + x / 500, params(10e3, 0)).predict(np.array([2e3]), np.zeros(1))[0] == pytest.approx(
-        64
-    )
+    line = fit_background(x, zero, 60 + x / 500, params(10e3, 0))
+    assert line.predict([2e3], [0.0])[0] == pytest.approx(64)
 
 
 def test_chunks_change_nothing(monkeypatch):
