@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from rasterio.transform import from_origin
 
 from heatflow.io.atomic import replacing
 from heatflow.io.text import write_json
 from tests.helpers import LEFT, RAMP, STAGES, TINY, TOP
+
+pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
 
 
 def test_whole_pipeline_keeps_every_well_and_tile(finished):
@@ -28,12 +31,10 @@ def test_whole_pipeline_keeps_every_well_and_tile(finished):
     np.testing.assert_allclose(kept[["p0", "p1"]].sum(axis=1), 1)
 
 
-def test_wells_in_are_wells_kept_and_wells_dropped(workspace, inputs, write_wells):
+def test_wells_in_are_wells_kept_and_wells_dropped(finished, inputs, write_wells):
     x = [LEFT + 100, LEFT + 100, LEFT - 1, LEFT + 300, LEFT + 500]
     wells = write_wells(x, [TOP - 100] * 5, name="odd.fgb", residual=[1.0, 1.0, 2.0, np.nan, 4.0])
-    changes = TINY | {"data": inputs | {"wells": wells}}
-    assert workspace.run("terrain", **changes) == 0
-    assert workspace.run("wells", **changes) == 0
+    assert finished.run("wells", **TINY | {"data": inputs | {"wells": wells}}) == 0
     kept = geopandas.read_file("data/wells.fgb")
     dropped = pd.read_csv("data/wells_dropped.csv")
     assert sorted([*kept["id"], *dropped["id"]]) == [1, 2, 3, 4, 5]
@@ -66,8 +67,7 @@ def refusal(workspace, capsys, stage, **changes):
         ("bad crs", "is not a coordinate reference system"),
     ],
 )
-def test_bad_rasters(workspace, write_raster, inputs, capsys, tmp_path, case, message):
-    assert workspace.run("terrain", data=inputs) == 0  # a good terrain that must survive
+def test_bad_rasters(finished, write_raster, inputs, capsys, tmp_path, case, message):
     changes = {"data": dict(inputs)}
     match case:
         case "missing":
@@ -78,8 +78,6 @@ def test_bad_rasters(workspace, write_raster, inputs, capsys, tmp_path, case, me
         case "no crs":
             changes["data"]["elevation"] = write_raster(RAMP, name="bad.tif", crs=None)
         case "geographic":
-            from rasterio.transform import from_origin
-
             place = from_origin(-117, 40, 0.01, 0.01)
             changes["data"]["elevation"] = write_raster(RAMP, name="bad.tif", crs="EPSG:4326", transform=place)
         case "two bands":
@@ -88,42 +86,31 @@ def test_bad_rasters(workspace, write_raster, inputs, capsys, tmp_path, case, me
             changes["data"]["elevation"] = write_raster(np.full((20, 20), np.nan, np.float32), name="bad.tif")
         case "bad crs":
             changes["terrain"] = {"crs": "EPSG:1"}
-    assert message in refusal(workspace, capsys, "terrain", **changes)
+    assert message in refusal(finished, capsys, "terrain", **changes)
 
 
-def test_wells_elsewhere_are_refused(workspace, inputs, write_wells, capsys):
-    assert workspace.run("terrain", data=inputs) == 0
+def test_wells_elsewhere_are_refused(finished, inputs, write_wells, capsys):
     far = write_wells([0.0, LEFT - 5], [0.0, TOP], name="far.fgb", residual=[1.0, 2.0])
-    message = refusal(workspace, capsys, "wells", data=inputs | {"wells": far})
+    message = refusal(finished, capsys, "wells", data=inputs | {"wells": far})
     assert "none of its 2 wells can be used (2 outside the raster)" in message
 
 
-def run_to(workspace, last, **changes):
-    for name in list(STAGES)[1:]:
-        assert workspace.run(name, **changes) == 0
-        if name == last:
-            return
-
-
-def test_tiles_larger_than_the_terrain_are_refused(workspace, inputs, capsys):
-    run_to(workspace, "wells", data=inputs, **TINY)
-    message = refusal(workspace, capsys, "tile", data=inputs, **TINY | {"tile": {"size": 81, "stride": 5}})
+def test_tiles_larger_than_the_terrain_are_refused(finished, inputs, capsys):
+    message = refusal(finished, capsys, "tile", data=inputs, **TINY | {"tile": {"size": 81, "stride": 5}})
     assert "tile.size: 81 pixels is more than the terrain measures (80 x 80 pixels)" in message
 
 
-def test_too_few_tiles_and_absent_classes_are_refused(workspace, inputs, capsys):
-    run_to(workspace, "filter", data=inputs, **TINY)
+def test_too_few_tiles_and_absent_classes_are_refused(finished, inputs, capsys):
     message = refusal(
-        workspace, capsys, "split", data=inputs, **TINY | {"split": {"folds": 49, "block_size": 1, "buffer": 0}}
+        finished, capsys, "split", data=inputs, **TINY | {"split": {"folds": 49, "block_size": 1, "buffer": 0}}
     )
     assert "need at least 50 blocks of tiles, and there are 49" in message
     absent = {"tile": {"size": 11, "edges": [0, 5000], "binary_edge": 0}}
-    assert "no tile is of class 2: >5000" in refusal(workspace, capsys, "split", data=inputs, **TINY | absent)
+    assert "no tile is of class 2: >5000" in refusal(finished, capsys, "split", data=inputs, **TINY | absent)
 
 
-def test_filter_that_leaves_nothing_is_refused(workspace, inputs, capsys):
-    run_to(workspace, "tile", data=inputs, **TINY)
-    message = refusal(workspace, capsys, "filter", data=inputs, **TINY | {"filter": {"min_relief": 1e6}})
+def test_filter_that_leaves_nothing_is_refused(finished, inputs, capsys):
+    message = refusal(finished, capsys, "filter", data=inputs, **TINY | {"filter": {"min_relief": 1e6}})
     assert "none of the 49 tiles is left (49 no relief)" in message
 
 
@@ -150,8 +137,6 @@ def test_terrain_is_detrended_and_the_sea_left_out(workspace, write_raster):
 
 
 def test_part_of_a_raster_in_degrees(workspace, write_raster):
-    from rasterio.transform import from_origin
-
     world = np.tile(np.arange(360, dtype=np.float32), (180, 1))
     path = write_raster(world, name="world.tif", crs="EPSG:4326", transform=from_origin(-180, 90, 1, 1))
     terrain = {"resolution": 10_000, "crs": "EPSG:32611", "bounds": [-119, 38, -115, 41]}
@@ -226,9 +211,8 @@ def test_raster_at_a_url_is_read_by_window(workspace, write_raster, tmp_path):
         ({"min_elevation": 5000}, "has no pixel with data"),
     ],
 )
-def test_trends_and_bounds_that_make_no_sense(workspace, inputs, capsys, terrain, message):
-    assert workspace.run("terrain", data=inputs) == 0
-    assert message in refusal(workspace, capsys, "terrain", data=inputs, terrain=terrain)
+def test_trends_and_bounds_that_make_no_sense(finished, inputs, capsys, terrain, message):
+    assert message in refusal(finished, capsys, "terrain", data=inputs, terrain=terrain)
 
 
 def hot_wells(write_wells, n=98, **columns):
@@ -239,11 +223,10 @@ def hot_wells(write_wells, n=98, **columns):
     return write_wells(x, y, name="heat.fgb", **{"hf_meas": heat} | columns)
 
 
-def test_residuals_are_estimated_where_the_table_has_none(workspace, inputs, write_wells):
+def test_residuals_are_estimated_where_the_table_has_none(finished, inputs, write_wells):
     changes = TINY | {"data": inputs | {"wells": hot_wells(write_wells)}}
     changes["wells"] = {"background": {"when": "missing", "radius": 10_000, "decluster": 0}}
-    assert workspace.run("terrain", **changes) == 0
-    assert workspace.run("wells", **changes) == 0
+    assert finished.run("wells", **changes) == 0
     kept = geopandas.read_file("data/wells.fgb")
     np.testing.assert_allclose(kept["heat_flow"] - kept["background"], kept["residual"])
     assert kept["background"].between(70, 90).all()
@@ -251,10 +234,10 @@ def test_residuals_are_estimated_where_the_table_has_none(workspace, inputs, wri
     with rasterio.open("data/background.tif") as out:
         assert out.units == ("mW/m2",)
         assert 70 < np.nanmean(out.read(1)) < 90
-    metrics = json.loads((workspace.path / "metrics/wells.json").read_text())
+    metrics = json.loads((finished.path / "metrics/wells.json").read_text())
     assert list(metrics["residual"]) == ["low", "q1", "median", "q3", "high"]
     changes["wells"]["background"]["radius"] = 1000
-    assert workspace.run("wells", **changes) == 0
+    assert finished.run("wells", **changes) == 0
     reasons = pd.read_csv("data/wells_dropped.csv")["reason"].unique()
     assert list(reasons) == ["too few wells around it for a background"]
 
@@ -270,29 +253,26 @@ def test_residuals_are_estimated_where_the_table_has_none(workspace, inputs, wri
         ({}, {"min_depth": 100}, "has no column of depths; name it with wells.depth"),
     ],
 )
-def test_wells_without_what_is_needed(workspace, inputs, write_wells, capsys, columns, wells, message):
-    assert workspace.run("terrain", data=inputs) == 0
+def test_wells_without_what_is_needed(finished, inputs, write_wells, capsys, columns, wells, message):
     path = hot_wells(write_wells, **columns)
     if "other" in columns:
         table = geopandas.read_file(path)[["other", "geometry"]]
         table.to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
-    assert message in refusal(workspace, capsys, "wells", data=inputs | {"wells": path}, wells=wells)
+    assert message in refusal(finished, capsys, "wells", data=inputs | {"wells": path}, wells=wells)
 
 
-def test_background_of_a_table_without_heat_flow_is_refused(workspace, inputs, capsys):
-    assert workspace.run("terrain", data=inputs) == 0
+def test_background_of_a_table_without_heat_flow_is_refused(finished, inputs, capsys):
     always = {"background": {"when": "always", "radius": 1e5, "decluster": 0}}
-    message = refusal(workspace, capsys, "wells", data=inputs, wells=always)
+    message = refusal(finished, capsys, "wells", data=inputs, wells=always)
     assert "has no column of heat flow to estimate it from" in message
 
 
-def test_names_that_occur_again_and_doubtful_heat_flows_are_said(workspace, inputs, write_wells, capsys):
+def test_names_that_occur_again_and_doubtful_heat_flows_are_said(finished, inputs, write_wells, capsys):
     heat = np.full(98, 80.0)
     heat[:2] = 0.08
-    assert workspace.run("terrain", data=inputs) == 0
     path = hot_wells(write_wells, hf_meas=heat, unique_id=["a"] * 3 + [f"w{k}" for k in range(95)])
     wells = {"background": {"when": "missing", "radius": 10_000, "decluster": 0}}
-    assert workspace.run("wells", data=inputs | {"wells": path}, wells=wells) == 0
+    assert finished.run("wells", data=inputs | {"wells": path}, wells=wells) == 0
     printed = capsys.readouterr()
     assert "from 0 to 0.5 mW/m2 are left out" in printed.err
     kept = geopandas.read_file("data/wells.fgb")
@@ -323,20 +303,24 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(workspace, inputs):
-    changes = TINY | {"data": inputs}
+def after(name):
+    """Stages that come after one in dvc.yaml."""
+    return list(STAGES)[list(STAGES).index(name) + 1 :]
+
+
+def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(finished, inputs):
+    changes = TINY | {"data": inputs, "saliency": {"methods": ["gradient"]}}
     changes["split"] = TINY["split"] | {"repeats": 2, "optimism": True}
     changes["train"] = TINY["train"] | {"seeds": 2, "early_stopping": 1, "class_weights": True}
-    for name in [s for s in STAGES if s != "demo"]:
-        assert workspace.run(name, **changes) == 0, name
+    finished.run_all(after("filter"), **changes)
     folds = pd.read_csv("data/folds.csv", dtype={"repeat": str}).drop_duplicates("fold")
     assert folds["repeat"].tolist() == ["0", "0", "1", "1", "random", "random"]
-    assert len(list((workspace.path / "data/models").glob("fold*.pt"))) == 12
+    assert len(list((finished.path / "data/models").glob("fold*.pt"))) == 12
     seeds = pd.read_csv("data/tables/seeds.csv", dtype={"repeat": str})
     assert sorted(zip(seeds["repeat"], seeds["seed"], strict=True)) == [
         (r, s) for r in ("0", "1", "random") for s in (0, 1)
     ]
-    evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
+    evaluation = json.loads((finished.path / "metrics/evaluation.json").read_text())
     assert set(evaluation["optimism_gap"]) == {"network", "terrain"}
     curves = pd.read_csv("metrics/curves.csv", dtype={"fold": str})
     assert set(curves["fold"]) == {f"{k}.{s}" for k in range(6) for s in (0, 1)}
@@ -346,10 +330,8 @@ def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(worksp
     assert set(pd.read_csv("data/tables/strata.csv")["wells"]) <= {"1", "2-3", "4-7", "8-15", "16+", "equal", "all"}
 
 
-def test_evaluation_has_fewer_than_a_hundred_flat_keys(workspace, inputs):
-    for name in [s for s in STAGES if s not in ("demo", "saliency", "map", "report")]:
-        assert workspace.run(name, data=inputs, **TINY) == 0, name
-    evaluation = json.loads((workspace.path / "metrics/evaluation.json").read_text())
+def test_evaluation_has_fewer_than_a_hundred_flat_keys(finished):
+    evaluation = json.loads((finished.path / "metrics/evaluation.json").read_text())
 
     def leaves(part):
         return sum(leaves(v) if isinstance(v, dict) else 1 for v in part.values())
@@ -363,10 +345,10 @@ def test_evaluation_has_fewer_than_a_hundred_flat_keys(workspace, inputs):
 
 
 @pytest.mark.parametrize("loss", ["ordinal", "two_stage"])
-def test_other_losses_and_tiles_of_the_grid_go_through(workspace, inputs, loss):
+def test_other_losses_and_tiles_of_the_grid_go_through(finished, inputs, loss):
     changes = TINY | {"data": inputs, "train": {"epochs": 1, "loss": loss}, "augment": {"resample": False}}
-    for name in [s for s in STAGES if s != "demo"]:
-        assert workspace.run(name, **changes) == 0, name
+    changes["saliency"] = {"methods": ["gradient"]}
+    finished.run_all(("train", "evaluate", "saliency", "map"), **changes)
 
 
 def test_relu_head_and_a_loss_that_needs_negative_scores_are_refused(workspace, capsys):
@@ -374,14 +356,10 @@ def test_relu_head_and_a_loss_that_needs_negative_scores_are_refused(workspace, 
     assert "model.head_relu: scores that cannot be negative cannot say no" in message
 
 
-def test_saliency_of_other_targets_with_a_band_for_each_class(workspace, inputs):
-    changes = TINY | {
-        "data": inputs,
-        "saliency": {"methods": ["grad_cam"], "target": "high", "per_class": True, "smooth_shifts": 2},
-    }
-    for name in [s for s in STAGES if s not in ("demo", "map", "report")]:
-        assert workspace.run(name, **changes) == 0, name
-    with rasterio.open(workspace.path / "data/saliency/grad_cam.tif") as raster:
+def test_saliency_of_other_targets_with_a_band_for_each_class(finished, inputs):
+    saliency = {"methods": ["grad_cam"], "target": "high", "per_class": True, "smooth_shifts": 2}
+    assert finished.run("saliency", **TINY | {"data": inputs, "saliency": saliency}) == 0
+    with rasterio.open("data/saliency/grad_cam.tif") as raster:
         assert raster.descriptions == (
             "Grad-CAM of the log-odds of above 0 mW/m2", "size of Grad-CAM of the log-odds of above 0 mW/m2",
             "Grad-CAM of class 0, <=0 mW/m2", "Grad-CAM of class 1, >0 mW/m2",
@@ -389,7 +367,7 @@ def test_saliency_of_other_targets_with_a_band_for_each_class(workspace, inputs)
         signed, size, low, high = raster.read()
     np.testing.assert_allclose(size, np.abs(signed))
     np.testing.assert_allclose(signed, high - low, atol=1e-4)  # of two classes the odds are their difference
-    found = json.loads((workspace.path / "metrics/saliency.json").read_text())
+    found = json.loads((finished.path / "metrics/saliency.json").read_text())
     assert found["verdict"]["answer"] == "cannot be told"  # the demo's structures say nothing of another region
     assert "structures" not in found["effects"]
     assert {"lattice_share_before", "lattice_share_after"} <= found["methods"]["grad_cam"].keys()
@@ -399,11 +377,7 @@ def test_a_class_that_does_not_exist_cannot_be_explained(workspace, capsys):
     assert "there is no class 9" in refusal(workspace, capsys, "terrain", saliency={"target": 9})
 
 
-def test_faults_that_are_no_vector_file_are_refused(workspace, inputs, capsys):
-    (workspace.path / "faults.txt").write_text("none")
-    changes = TINY | {"data": inputs | {"faults": "faults.txt"}}
-    for name in [s for s in STAGES if s not in ("demo", "saliency", "map", "report")]:
-        assert workspace.run(name, **changes) == 0, name
-    assert workspace.run("saliency", **changes) == 2
-    assert "data.faults: faults.txt: not a vector file that GDAL can read" in capsys.readouterr().err
-    assert not (workspace.path / "data/saliency").exists()
+def test_faults_that_are_no_vector_file_are_refused(finished, inputs, capsys):
+    (finished.path / "faults.txt").write_text("none")
+    message = refusal(finished, capsys, "saliency", **TINY | {"data": inputs | {"faults": "faults.txt"}})
+    assert "data.faults: faults.txt: not a vector file that GDAL can read" in message
