@@ -1,6 +1,5 @@
 """A training step of this project against a loop as the report describes it and against a plain PyTorch loop."""
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -9,12 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from benchmarks.measure import apart, matrix_product, product_rate, side_by_side, times
+from heatflow.config.schema import Recipe
 from heatflow.learning.augment import pipeline
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import (
     Part,
-    Recipe,
     TileSource,
     make_optimizer,
     make_schedule,
@@ -26,12 +25,14 @@ from heatflow.learning.training import (
 TILES, SIZE, BATCH = 40, 200, 20
 REPORT = [96, 256, 384]
 HALF = [48, 128, 192]
-RECIPE = Recipe(1, BATCH, 0.01, "adamw", 0.0, 0.05, "constant", False, None)
+RECIPE = Recipe(epochs=1, batch_size=BATCH, lr=0.01, schedule="constant")
 
 
 def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
     """The network in modules of the library alone; without batch normalisation as the report has it."""
-    network = NetworkInNetwork(4, channels, 0.2, batch_norm, head_relu=not batch_norm)
+    network = NetworkInNetwork(
+        classes=4, channels=channels, dropout=0.2, batch_norm=batch_norm, head_relu=not batch_norm
+    )
     body = [nn.Dropout(m.p) if isinstance(m, nn.Dropout) else m for m in network.body]
     return nn.Sequential(*body, network.head, network.pool)
 
@@ -58,10 +59,9 @@ def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optim
 def own_epoch(engine: Engine, channels: list[int]):
     """A function that trains one epoch as the train stage does."""
     keep_freed_memory()
-    rng = np.random.default_rng(0)
-    tiles = rng.standard_normal((TILES, SIZE, SIZE), dtype=np.float32)
-    part = Part.from_arrays(tiles, rng.integers(0, 4, TILES), engine)
-    network = engine.place(NetworkInNetwork(4, channels, 0.2, True, False))
+    tiles = torch.randn(TILES, 1, SIZE, SIZE).to(engine.device, engine.dtype)
+    part = Part(tiles, torch.randint(4, (TILES,), device=engine.device))
+    network = engine.place(NetworkInNetwork(classes=4, channels=channels, dropout=0.2))
     optimizer = make_optimizer(network, RECIPE)
     schedule = make_schedule(optimizer, RECIPE, 2)
     source = TileSource(part, pipeline(flip=True, rotation=90, noise=0))
@@ -75,7 +75,7 @@ def own_epoch(engine: Engine, channels: list[int]):
 
 def gflop_per_tile(channels: list[int]) -> float:
     """Forward and backward."""
-    network = NetworkInNetwork(4, channels, 0.0, True, False)
+    network = NetworkInNetwork(classes=4, channels=channels, dropout=0.0)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, SIZE, SIZE)).sum().backward()
     return counter.get_total_flops() / 1e9
@@ -118,8 +118,8 @@ def compare_inference(rounds: int) -> list[tuple[str, str]]:
     from heatflow.explanation.attribution import attribute
 
     engine = Engine(torch.device("cpu"), "float32")
-    network = engine.place(NetworkInNetwork(4, HALF, 0.2, True, False)).eval()
-    plain = NetworkInNetwork(4, HALF, 0.2, True, False).eval()
+    network = engine.place(NetworkInNetwork(classes=4, channels=HALF, dropout=0.2)).eval()
+    plain = NetworkInNetwork(classes=4, channels=HALF, dropout=0.2).eval()
     tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
 
     def one_by_one():

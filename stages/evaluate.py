@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import torch
 
 from heatflow.errors import reading
 from heatflow.evaluation.intervals import auc_table, compare
@@ -138,7 +137,7 @@ def _predict_all(data, engine, classes):
     with progress(data.folds, "evaluate", "fold") as bar, reproducible(0):
         for k in range(data.folds):
             index = data.members(k, "test")
-            tiles = torch.from_numpy(data.normalised(k, index))[:, None].to(engine.device)
+            tiles = data.inputs(k, index, engine.device)
             for number, network in enumerate(load_networks(MODELS, k)):
                 scores = predict(engine.place(network), tiles, BATCH, engine).cpu().double()
                 key = str(data.split.repeat[k]), number

@@ -21,8 +21,6 @@ from heatflow.learning.models import save_networks
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.patches import PatchSampler, PatchSource, Rules, Terrain, framed
 from heatflow.learning.training import (
-    Part,
-    Recipe,
     TileSource,
     dead_classes,
     predict,
@@ -54,17 +52,7 @@ SEED_STEP = 1000  # between the seeds of the networks of one fold
 
 def main():
     p = read_params(PARAMS)
-    recipe = Recipe(
-        epochs=p.train.epochs,
-        batch_size=p.train.batch_size,
-        lr=p.train.lr,
-        optimizer=p.train.optimizer,
-        momentum=p.train.momentum,
-        weight_decay=p.train.weight_decay,
-        schedule=p.train.schedule,
-        class_weights=p.train.class_weights,
-        early_stopping=p.train.early_stopping,
-    )
+    recipe = p.train
     data = FoldData.load(TILES, TILE_TABLE, KEPT, FOLDS, SCALING)
     if twins := data.twins():
         fold, tested, learnt = twins[0]
@@ -91,9 +79,7 @@ def main():
     with progress(data.folds * p.train.seeds * recipe.epochs, "train", "epoch") as bar:
         for fold in range(data.folds):
             networks.append([])
-            training, validation = (
-                Part.from_arrays(*data.part(fold, role), engine) for role in ("train", "validation")
-            )
+            training, validation = (data.part(fold, role, engine) for role in ("train", "validation"))
             source = source_of(fold, training)
             for number in range(p.train.seeds):
                 name = f"fold {fold}" if p.train.seeds == 1 else f"fold {fold}, seed {number}"
@@ -106,8 +92,8 @@ def main():
 
                 with reproducible(p.train.seed + fold + SEED_STEP * number):
                     network = NetworkInNetwork(
-                        classes,
-                        p.model.channels,
+                        classes=classes,
+                        channels=p.model.channels,
                         dropout=p.train.dropout,
                         batch_norm=p.model.batch_norm,
                         head_relu=p.model.head_relu,

@@ -9,16 +9,17 @@ import torch
 from shapely import Point
 from torchvision.transforms import v2
 
+from heatflow.config.schema import Recipe
 from heatflow.evaluation.baselines import linear, out_of_fold, terrain_statistics
 from heatflow.evaluation.intervals import compare
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import Folds, split_tiles
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.training import Part, Recipe, TileSource, predict, reproducible, train_network
+from heatflow.learning.training import Part, TileSource, predict, reproducible, train_network
 
 ENGINE = Engine(torch.device("cpu"), "float32")
-RECIPE = Recipe(12, 20, 0.02, "adamw", 0.0, 0.01, "one_cycle", False, None)
+RECIPE = Recipe(epochs=12, batch_size=20, lr=0.02, weight_decay=0.01)
 SIDE = 12
 
 
@@ -54,12 +55,12 @@ def skill(data):
     label = data.table["label"].to_numpy()
     probability = np.empty((len(label), 2))
     for k in range(data.folds):
-        training, validation = (Part.from_arrays(*data.part(k, role), ENGINE) for role in ("train", "validation"))
+        training, validation = (data.part(k, role, ENGINE) for role in ("train", "validation"))
         with reproducible(k):
-            network = NetworkInNetwork(2, [6, 8, 8], 0.0, True, False)
+            network = NetworkInNetwork(classes=2, channels=[6, 8, 8], dropout=0.0, batch_norm=True, head_relu=False)
             train_network(network, TileSource(training, v2.Identity()), validation, RECIPE, ENGINE)
         index = data.members(k, "test")
-        scores = predict(network, torch.from_numpy(data.normalised(k, index))[:, None], 20, ENGINE)
+        scores = predict(network, data.inputs(k, index), 20, ENGINE)
         probability[index] = scores.softmax(dim=1).numpy()
     guess = np.full_like(probability, 0.5)
     block = (data.table["row"] // 3 * SIDE + data.table["col"] // 3).to_numpy()
@@ -88,21 +89,20 @@ def test_shuffled_labels_find_no_skill_in_terrain_statistics_either(region):
 class Copying(FoldData):
     """A leak: the test tiles of a fold are among those that it learns from."""
 
-    def part(self, fold, role):
-        tiles, labels = super().part(fold, role)
+    def part(self, fold, role, engine):
+        own = super().part(fold, role, engine)
         if role != "train":
-            return tiles, labels
-        leak, its = super().part(fold, "test")
-        return np.concatenate([tiles, *[leak] * 3]), np.concatenate([labels, *[its] * 3])
+            return own
+        leak = super().part(fold, "test", engine)
+        return Part(torch.cat([own.tiles, *[leak.tiles] * 3]), torch.cat([own.labels, *[leak.labels] * 3]))
 
 
 class Placed(FoldData):
     """A leak: the network is told where a tile lies."""
 
-    def normalised(self, fold, index):
-        return super().normalised(fold, index) + 0.1 * self.table["row"].to_numpy()[index, None, None].astype(
-            np.float32
-        )
+    def inputs(self, fold, index, device="cpu"):
+        row = torch.from_numpy(self.table["row"].to_numpy()[index]).float()
+        return super().inputs(fold, index, device) + 0.1 * row[:, None, None, None]
 
 
 def as_kind(data, kind):
@@ -119,8 +119,8 @@ def knows_its_tests(data):
         label[test] = 1 - label[test]
         other = dataclasses.replace(relabelled(data, label), pixels=pixels)
         for role in ("train", "validation"):
-            pairs = zip(data.part(fold, role), other.part(fold, role), strict=True)
-            found |= any(not np.array_equal(a, b) for a, b in pairs)
+            a, b = (d.part(fold, role, ENGINE) for d in (data, other))
+            found |= not (torch.equal(a.tiles, b.tiles) and torch.equal(a.labels, b.labels))
     return found
 
 
@@ -128,7 +128,7 @@ def knows_its_place(data):
     """Whether what the network sees of a tile changes when the whole region is moved."""
     moved = dataclasses.replace(data, table=data.table.assign(row=data.table["row"] + 7, col=data.table["col"] + 3))
     index = np.arange(len(data.table))
-    return not np.array_equal(data.normalised(0, index), moved.normalised(0, index))
+    return not torch.equal(data.inputs(0, index), moved.inputs(0, index))
 
 
 def test_a_copied_test_tile_is_caught(region):

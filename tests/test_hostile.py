@@ -376,7 +376,7 @@ def test_numbers_that_python_does_not_print_are_described():
 @pytest.fixture
 def models(tmp_path):
     network = NetworkInNetwork(
-        3, [4], dropout=0.0, batch_norm=True, head_relu=False, loss="cross_entropy", first_high=1
+        classes=3, channels=[4], dropout=0.0, batch_norm=True, head_relu=False, loss="cross_entropy", first_high=1
     )
     save_networks(tmp_path, [[network]])
     assert len(load_networks(tmp_path, 0)) == 1

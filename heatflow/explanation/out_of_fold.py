@@ -10,8 +10,8 @@ from torch import nn
 from heatflow.explanation.attribution import PER_ELEVATION, Evidence, attribute, over_shifts
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
+from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.scaling import normalise
 from heatflow.learning.training import predict, reproducible
 
 
@@ -35,7 +35,7 @@ class Unseen:
 
     def inputs(self, fold: int, elevation: np.ndarray) -> torch.Tensor:
         """Terrain (m, size, size) in metres as the networks of a fold see it, (m, 1, size, size)."""
-        return torch.from_numpy(normalise(elevation, self.data.scalings[fold]))[:, None].to(self.engine.device)
+        return network_inputs(elevation, self.data.scalings[fold], self.engine.device)
 
     def maps(
         self,
@@ -82,8 +82,7 @@ class Unseen:
         else:
             explained, classes = network, torch.from_numpy(target[here].astype(np.int64))
         classes = classes.to(self.engine.device)
-        (*_, layer, _, _) = network.body.children()  # the last block, before its pool and dropout
-        return lambda tiles: attribute(explained, tiles, classes, method, self.batch_size, layer)
+        return lambda tiles: attribute(explained, tiles, classes, method, self.batch_size, network.cam_layer)
 
     def probability(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
         """Class probabilities of tiles whose terrain is replaced, float64 (m, classes).

@@ -14,7 +14,7 @@ from heatflow.explanation.out_of_fold import Unseen, spread
 from heatflow.explanation.randomisation import area, likeness, of_shuffled_labels, randomisation_test, removal_curves
 from heatflow.explanation.structure import mean_with_interval
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.training import Part, reproducible
+from heatflow.learning.training import reproducible
 
 FORGOTTEN = 16  # tiles of the tests that draw parameters or labels anew
 REMOVED = 50  # tiles of the deletion and insertion curves
@@ -67,7 +67,7 @@ class Trial:
             unseen.engine.place(each)
         self.tiles = unseen.inputs(folds[0], unseen.data.elevation(self.index))
         with reproducible(seed):
-            learnt = Part.from_arrays(*unseen.data.part(folds[0], "train"), unseen.engine)
+            learnt = unseen.data.part(folds[0], "train", unseen.engine)
             self.shuffled: NetworkInNetwork = of_shuffled_labels(network, learnt, unseen.batch_size, unseen.engine)
         self.removed = spread(self._with_something_to_lose(sample, terrain_of), REMOVED)
         self.block = block[self.removed]

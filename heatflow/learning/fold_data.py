@@ -6,14 +6,17 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import torch
 
 from heatflow.errors import reading
 from heatflow.geo.tiles import PackedTiles
 from heatflow.grid.grids import TileGrid
 from heatflow.io.text import read_json
 from heatflow.io.vectors import read_features
+from heatflow.learning.engine import Engine
 from heatflow.learning.folds import Folds
-from heatflow.learning.scaling import normalise
+from heatflow.learning.inputs import network_inputs
+from heatflow.learning.training import Part
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class FoldData:
         """Tiles in metres, float32 (m, size, size), NaN for nodata."""
         return self.tiles.elevation(self.table["tile"].to_numpy()[index])
 
-    def normalised(self, fold: int, index: np.ndarray) -> np.ndarray:
-        """Tiles as the network of a fold sees them, float32 (m, size, size)."""
-        return normalise(self.elevation(index), self.scalings[fold])
+    def inputs(self, fold: int, index: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+        """Tiles as the network of a fold takes them, float32 tensor (m, 1, size, size)."""
+        return network_inputs(self.elevation(index), self.scalings[fold], device)
 
     def closed(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
         """Squares that no training patch of a fold may touch: row and column of the centre and half the edge, pixels.
@@ -106,7 +109,9 @@ class FoldData:
             if roles[a] == "test" and roles[b] in ("train", "validation")
         ]
 
-    def part(self, fold: int, role: str) -> tuple[np.ndarray, np.ndarray]:
-        """Normalised tiles and labels (int64) of one role in a fold."""
+    def part(self, fold: int, role: str, engine: Engine) -> Part:
+        """Tiles and labels of one role in a fold, on the engine's device."""
         index = self.members(fold, role)
-        return self.normalised(fold, index), self.table["label"].to_numpy(dtype=np.int64)[index]
+        labels = torch.from_numpy(self.table["label"].to_numpy(dtype=np.int64)[index])
+        tiles = self.inputs(fold, index, engine.device)
+        return Part(tiles.to(engine.dtype), labels.to(engine.device))

@@ -1,10 +1,16 @@
 """Network-in-Network (Lin, Chen and Yan, 2014, arXiv:1312.4400) as the report uses it, with its errata put right."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
+
+from heatflow.config import geometry
+from heatflow.config.geometry import Convolution
+
+POINTWISE = Convolution(1, 1, 0)
 
 
 class SpatialMean(nn.Module):
@@ -32,7 +38,7 @@ class Dropout(nn.Dropout):
 
 
 def nin_block(
-    inputs: int, outputs: int, kernel: int, stride: int, padding: int, *, batch_norm: bool, last_relu: bool = True
+    inputs: int, outputs: int, first: Convolution, *, batch_norm: bool, last_relu: bool = True
 ) -> nn.Sequential:
     """Convolution, ReLU, 1x1 convolution, ReLU, 1x1 convolution, ReLU.
 
@@ -43,11 +49,10 @@ def nin_block(
 
     Every ReLU is a module of its own and not in place: captum hooks modules, and misses anything else.
     """
-    shapes = [(inputs, kernel, stride, padding), (outputs, 1, 1, 0), (outputs, 1, 1, 0)]
     layers: list[nn.Module] = []
-    for number, (channels, k, s, p) in enumerate(shapes):
+    for number, (channels, shape) in enumerate([(inputs, first), (outputs, POINTWISE), (outputs, POINTWISE)]):
         plain = number == 2 and not last_relu
-        layers.append(nn.Conv2d(channels, outputs, k, s, p, bias=plain or not batch_norm))
+        layers.append(nn.Conv2d(channels, outputs, *shape, bias=plain or not batch_norm))
         if not plain:
             layers += [nn.BatchNorm2d(outputs), nn.ReLU()] if batch_norm else [nn.ReLU()]
     return nn.Sequential(*layers)
@@ -136,15 +141,9 @@ class NetworkInNetwork(nn.Module):
     """
 
     def __init__(
-        self,
-        classes: int,
-        channels: list[int],
-        dropout: float,
-        batch_norm: bool,
-        head_relu: bool,
-        loss: str = "cross_entropy",
-        first_high: int = 1,
-    ):
+        self, *, classes: int, channels: Sequence[int], dropout: float = 0.1, batch_norm: bool = True,
+        head_relu: bool = False, loss: str = "cross_entropy", first_high: int = 1,
+    ):  # fmt: skip
         super().__init__()
         self.classes = classes
         self.settings: dict[str, Any] = {
@@ -152,15 +151,29 @@ class NetworkInNetwork(nn.Module):
             "head_relu": head_relu, "loss": loss, "first_high": first_high,
         }  # fmt: skip
         body: list[nn.Module] = []
-        for number, (inputs, outputs) in enumerate(zip([1, *channels], channels, strict=False)):
-            kernel, stride, padding = [(5, 3, 0), (3, 1, 2)][number] if number < 2 else (3, 1, 1)
-            body.append(nin_block(inputs, outputs, kernel, stride, padding, batch_norm=batch_norm))
-            body += [nn.MaxPool2d(3, 2), Dropout(dropout)]
+        for inputs, outputs, first in zip([1, *channels], channels, geometry.convolutions(len(channels)), strict=False):
+            body.append(nin_block(inputs, outputs, first, batch_norm=batch_norm))
+            body += [nn.MaxPool2d(*geometry.POOL), Dropout(dropout)]
         self.body = nn.Sequential(*body)
         self.decision: Softmax | Ordinal | TwoStage = DECISIONS[loss](classes, first_high)
         maps = int(self.decision.inputs)
-        self.head = nin_block(channels[-1], maps, 3, 1, 1, batch_norm=batch_norm, last_relu=head_relu)
+        self.head = nin_block(channels[-1], maps, geometry.LATER, batch_norm=batch_norm, last_relu=head_relu)
         self.pool = SpatialMean()
+
+    @property
+    def min_size(self) -> int:
+        """Edge of the smallest tile that it can take, pixels."""
+        return geometry.min_size(len(self.settings["channels"]))
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the tile from one pixel of the class maps to the next."""
+        return geometry.stride(len(self.settings["channels"]))
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The layer whose maps Grad-CAM weighs: the last block of the body, before its pool and dropout."""
+        return self.body[-3]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decision(self.pool(self.head(self.body(x))))

@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.grid.grids import TileGrid
+from heatflow.learning.inputs import normalise
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
 PROBE = 16  # points along each edge at which a place is looked at before it is taken
@@ -196,13 +197,6 @@ def cut(elevation: torch.Tensor, patches: Patches, size: int) -> torch.Tensor:
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def normalise_batch(tiles: torch.Tensor, scaling: dict[str, float]) -> torch.Tensor:
-    """`scaling.normalise` for a batch on a device, float32 (n, 1, size, size)."""
-    scaled = (tiles - scaling["offset"]) / scaling["scale"]
-    mean = scaled.nanmean(dim=(2, 3), keepdim=True).nan_to_num()
-    return torch.where(scaled.isnan(), mean, scaled)
-
-
 class PatchSource:
     """An epoch's batches of patches, cut, normalised and augmented.
 
@@ -228,6 +222,6 @@ class PatchSource:
         patches = self.sampler.draw(np.random.default_rng(int(torch.randint(2**62, ()))))
         for chosen in order.numpy():
             batch = Patches(*(getattr(patches, name)[chosen] for name in ("centre", "angle", "mirrored", "label")))
-            tiles = normalise_batch(cut(self.elevation, batch, self.sampler.size), self.scaling)
+            tiles = normalise(cut(self.elevation, batch, self.sampler.size), self.scaling)
             label = torch.from_numpy(batch.label).to(self.elevation.device)
             yield self.augment(tiles.to(self.dtype)), label

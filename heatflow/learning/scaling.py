@@ -57,17 +57,3 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
             "use standard, or check the terrain"
         )
     return {"offset": float(offset), "scale": float(scale), "low": float(low), "high": float(high)}
-
-
-def normalise(tiles: np.ndarray, scaling: dict[str, float]) -> np.ndarray:
-    """Scaled copy of tiles, float32, shape unchanged; nodata takes the mean of its own tile.
-
-    The mean of the tile, rather than a constant, so that the edge of missing data is no cliff, and rather than a mean
-    over tiles, so that nothing of one tile reaches another.
-    """
-    scaled = ((tiles - scaling["offset"]) / scaling["scale"]).astype(np.float32)
-    for tile in scaled:
-        missing = ~np.isfinite(tile)
-        if missing.any():
-            tile[missing] = tile[~missing].mean() if not missing.all() else 0.0
-    return scaled

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from heatflow.config.schema import Recipe
 from heatflow.errors import InputError
 from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
@@ -22,31 +22,11 @@ DEAD_SPREAD = 1e-6  # a class whose scores differ by less than this between tile
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train; the meaning of each field stands in heatflow/config/schema.py."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    optimizer: str
-    momentum: float
-    weight_decay: float
-    schedule: str
-    class_weights: bool
-    early_stopping: int | None
-
-
-@dataclass(frozen=True)
 class Part:
     """Tiles of one role, all of them on the device: `tiles` (n, 1, size, size), normalised; `labels` int64 (n,)."""
 
     tiles: torch.Tensor
     labels: torch.Tensor
-
-    @classmethod
-    def from_arrays(cls, tiles: np.ndarray, labels: np.ndarray, engine: Engine) -> "Part":
-        pixels = torch.from_numpy(tiles)[:, None].to(engine.device, engine.dtype)
-        return cls(pixels, torch.from_numpy(labels).to(engine.device))
 
 
 class Source(Protocol):

@@ -11,7 +11,6 @@ import geopandas
 import numpy as np
 import pandas as pd
 import shapely
-import torch
 from pyproj import Transformer
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
@@ -20,8 +19,8 @@ from heatflow.evaluation.baselines import terrain_statistics
 from heatflow.grid.grids import TileGrid, WindowGrid
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
+from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.scaling import normalise
 from heatflow.learning.training import predict
 
 AT_ONCE = 200  # windows that are held in memory
@@ -232,9 +231,9 @@ class Ensemble:
         for fold, may in speaks.items():
             if not may.any():
                 continue
-            tiles = torch.from_numpy(normalise(windows[may], self.scalings[fold]))[:, None]
+            tiles = network_inputs(windows[may], self.scalings[fold], self.engine.device)
             for network in self.networks[fold]:
-                scores = predict(network, tiles.to(self.engine.device), self.batch_size, self.engine)
+                scores = predict(network, tiles, self.batch_size, self.engine)
                 said.append(np.full((len(windows), scores.shape[1]), np.nan))
                 said[-1][may] = scores.double().softmax(dim=1).cpu().numpy()
         if not said:

@@ -183,7 +183,7 @@ def test_baselines_learn_what_columns_tell_and_nothing_of_their_own_fold(model, 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return NetworkInNetwork(3, [5, 6], 0.2, batch_norm=True, head_relu=False).eval()
+    return NetworkInNetwork(classes=3, channels=[5, 6], dropout=0.2, batch_norm=True, head_relu=False).eval()
 
 
 def test_gradient_agrees_with_finite_differences(network):

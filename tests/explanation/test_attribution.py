@@ -17,7 +17,7 @@ SIZE = 40
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    network = NetworkInNetwork(3, [5, 6, 7], 0.2, batch_norm=True, head_relu=False)
+    network = NetworkInNetwork(classes=3, channels=[5, 6, 7], dropout=0.2, batch_norm=True, head_relu=False)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

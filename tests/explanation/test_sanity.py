@@ -28,7 +28,7 @@ from heatflow.learning.training import Part
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return NetworkInNetwork(3, [6, 8, 8], 0.2, batch_norm=True, head_relu=False).eval()
+    return NetworkInNetwork(classes=3, channels=[6, 8, 8], dropout=0.2, batch_norm=True, head_relu=False).eval()
 
 
 @pytest.fixture

@@ -10,17 +10,18 @@ from torch import nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from heatflow.config.schema import Recipe
 from heatflow.errors import InputError
 from heatflow.learning import engine as engine_module
 from heatflow.learning.augment import AddNoise, RandomFlips, RandomTurns, pipeline
 from heatflow.learning.engine import Engine, has_bfloat16
 from heatflow.learning.folds import COMPARED, Folds, absent_classes, split_tiles
+from heatflow.learning.inputs import network_inputs
 from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import Dropout, NetworkInNetwork
-from heatflow.learning.scaling import fit_scaling, normalise
+from heatflow.learning.scaling import fit_scaling
 from heatflow.learning.training import (
     Part,
-    Recipe,
     TileSource,
     batches,
     dead_classes,
@@ -35,7 +36,7 @@ OPTIONS = {
     "scheme": "blocks", "folds": 4, "block_size": 2, "validation": 0.2, "seed": 1, "size": 200, "stride": 200,
     "buffer": 0.0, "repeats": 1,
 }  # fmt: skip
-RECIPE = Recipe(30, 10, 0.03, "adamw", 0.0, 0.01, "one_cycle", False, None)
+RECIPE = Recipe(epochs=30, batch_size=10, lr=0.03, weight_decay=0.01)
 FLOAT32 = Engine(torch.device("cpu"), "float32")
 BFLOAT16 = Engine(torch.device("cpu"), "bfloat16")
 
@@ -155,8 +156,8 @@ def test_scaling_refuses_what_gives_no_scale():
 
 def test_nodata_takes_the_mean_of_its_own_tile():
     tiles = np.array([[[1.0, 3.0], [np.nan, 5.0]], [[np.nan] * 2] * 2], dtype=np.float32)
-    out = normalise(tiles, {"offset": 1.0, "scale": 2.0})
-    np.testing.assert_allclose(out, [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
+    out = network_inputs(tiles, {"offset": 1.0, "scale": 2.0})
+    np.testing.assert_allclose(out[:, 0], [[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
     assert np.isnan(tiles).sum() == 5
 
 
@@ -203,7 +204,7 @@ def test_pipeline_holds_what_is_asked_for():
 
 
 def test_network_is_the_reports_with_its_errata():
-    network = NetworkInNetwork(4, [96, 256, 384], dropout=0.2, batch_norm=False, head_relu=True)
+    network = NetworkInNetwork(classes=4, channels=[96, 256, 384], dropout=0.2, batch_norm=False, head_relu=True)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     shapes = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions]
     assert shapes[::3] == [(1, 96, 5, 3, 0), (96, 256, 3, 1, 2), (256, 384, 3, 1, 1), (384, 4, 3, 1, 1)]
@@ -212,22 +213,28 @@ def test_network_is_the_reports_with_its_errata():
     relus = [m for m in network.modules() if isinstance(m, nn.ReLU)]
     assert len({id(m) for m in relus}) == 12
     assert not any(m.inplace for m in relus)
-    assert sum(isinstance(m, nn.ReLU) for m in NetworkInNetwork(4, [8, 8], 0.2, True, False).head) == 2
+    assert (
+        sum(
+            isinstance(m, nn.ReLU)
+            for m in NetworkInNetwork(classes=4, channels=[8, 8], dropout=0.2, batch_norm=True, head_relu=False).head
+        )
+        == 2
+    )
 
 
 def test_smallest_input_is_what_the_network_takes():
-    from heatflow.config.schema import smallest_input
+    from heatflow.config.geometry import min_size
 
     for blocks in (1, 2, 3, 4):
-        network = NetworkInNetwork(3, [4] * blocks, 0.0, False, False)
-        least = smallest_input(blocks)
+        network = NetworkInNetwork(classes=3, channels=[4] * blocks, dropout=0.0, batch_norm=False, head_relu=False)
+        least = min_size(blocks)
         assert network(torch.rand(1, 1, least, least)).shape == (1, 3)
         with pytest.raises(RuntimeError):
             network(torch.rand(1, 1, least - 1, least - 1))
 
 
 def test_head_relu_clips_scores_and_kills_classes():
-    network = NetworkInNetwork(3, [4], 0.0, False, head_relu=True)
+    network = NetworkInNetwork(classes=3, channels=[4], dropout=0.0, batch_norm=False, head_relu=True)
     last = [m for m in network.head if isinstance(m, nn.Conv2d)][-1]
     with torch.no_grad():
         last.bias[1] = -100.0
@@ -246,12 +253,16 @@ def striped(n, seed):
     return (tiles + rng.normal(0, 0.3, tiles.shape)).astype(np.float32), labels.astype(np.int64)
 
 
+def as_part(tiles, labels, engine):
+    return Part(torch.from_numpy(tiles)[:, None].to(engine.dtype), torch.from_numpy(labels))
+
+
 def fit(recipe=RECIPE, engine=FLOAT32, **options):
     options = {"dropout": 0.1, "batch_norm": True, "head_relu": False} | options
-    training, validation = (Part.from_arrays(*striped(40, s), engine) for s in (0, 1))
+    training, validation = (as_part(*striped(40, s), engine) for s in (0, 1))
     augment = pipeline(flip=True, rotation=0, noise=0)
     with reproducible(0):
-        network = NetworkInNetwork(2, [6, 8, 8], **options)
+        network = NetworkInNetwork(classes=2, channels=[6, 8, 8], **options)
         history = train_network(network, TileSource(training, augment), validation, recipe, engine)
     return network, history, validation
 
@@ -270,7 +281,7 @@ def test_training_learns_what_can_be_learnt_and_repeats_to_the_bit(engine):
 
 def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
     torch.manual_seed(0)
-    body = NetworkInNetwork(2, [16], dropout=0.5, batch_norm=False, head_relu=False).body
+    body = NetworkInNetwork(classes=2, channels=[16], dropout=0.5, batch_norm=False, head_relu=False).body
     tiles = torch.randn(40, 1, 40, 40)
     with torch.no_grad():
         training, use = body.train()(tiles), body.eval()(tiles)
@@ -283,7 +294,9 @@ def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_every_recipe_runs_in_double_precision(optimizer, schedule):
     engine = Engine(torch.device("cpu"), "float64")
-    network, history, _ = fit(Recipe(2, 10, 0.01, optimizer, 0.0, 0.0, schedule, False, None), engine)
+    network, history, _ = fit(
+        Recipe(epochs=2, batch_size=10, lr=0.01, optimizer=optimizer, weight_decay=0.0, schedule=schedule), engine
+    )
     assert next(network.parameters()).dtype == torch.float64
     assert all(math.isfinite(row["train_loss"]) for row in history)
 
@@ -295,7 +308,7 @@ def test_stuck_is_told_from_learning():
 
 def test_loss_that_is_no_number_any_more_is_refused():
     with pytest.raises(InputError, match=r"train\.lr: in epoch 1 the loss is no longer a finite number"):
-        fit(Recipe(3, 10, 1e30, "sgd", 0.0, 0.0, "constant", False, None), batch_norm=False)
+        fit(RECIPE.model_copy(update={"lr": 1e30, "optimizer": "sgd", "schedule": "constant"}), batch_norm=False)
 
 
 def test_every_tile_is_in_an_epoch_and_batches_are_of_one_size():
@@ -370,7 +383,9 @@ def test_networks_come_back_from_disk_the_same(tmp_path):
 @pytest.mark.parametrize("first_high", [1, 2, 3])
 @pytest.mark.parametrize("loss", ["cross_entropy", "ordinal", "two_stage"])
 def test_every_loss_gives_probabilities_and_starts_from_the_class_shares(loss, first_high):
-    network = NetworkInNetwork(4, [4], 0.0, True, False, loss, first_high)
+    network = NetworkInNetwork(
+        classes=4, channels=[4], dropout=0.0, batch_norm=True, head_relu=False, loss=loss, first_high=first_high
+    )
     scores = network(torch.randn(5, 1, 40, 40))
     assert scores.shape == (5, 4)
     if loss != "cross_entropy":  # log-probabilities already, so that softmax changes nothing
@@ -381,10 +396,16 @@ def test_every_loss_gives_probabilities_and_starts_from_the_class_shares(loss, f
 
 def test_ordinal_and_two_stage_by_hand():
     sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
-    ordinal = NetworkInNetwork(3, [4], 0.0, True, False, "ordinal").decision(torch.tensor([[0.3, -1.2]])).exp()[0]
+    ordinal = (
+        NetworkInNetwork(classes=3, channels=[4], dropout=0.0, batch_norm=True, head_relu=False, loss="ordinal")
+        .decision(torch.tensor([[0.3, -1.2]]))
+        .exp()[0]
+    )
     pass_1, pass_2 = sigmoid(0.3), sigmoid(-1.2)
     assert ordinal.tolist() == pytest.approx([1 - pass_1, pass_1 * (1 - pass_2), pass_1 * pass_2])
-    stage = NetworkInNetwork(4, [4], 0.0, True, False, "two_stage", 2).decision
+    stage = NetworkInNetwork(
+        classes=4, channels=[4], dropout=0.0, batch_norm=True, head_relu=False, loss="two_stage", first_high=2
+    ).decision
     p = stage(torch.tensor([[0.5, 1.0, 1.0, 0.0, math.log(3)]])).exp()[0]
     high = sigmoid(0.5)
     assert p.tolist() == pytest.approx([(1 - high) / 2, (1 - high) / 2, high / 4, 3 * high / 4])
@@ -397,14 +418,12 @@ def test_every_loss_learns(loss):
 
 
 def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss():
-    recipe = Recipe(40, 10, 0.03, "adamw", 0.0, 0.0, "constant", False, 3)
+    recipe = Recipe(epochs=40, batch_size=10, lr=0.03, weight_decay=0.0, schedule="constant", early_stopping=3)
     (tiles, labels), (others, truth) = striped(40, 0), striped(40, 1)
-    training = Part.from_arrays(tiles, labels, FLOAT32)
-    validation = Part.from_arrays(
-        others, np.where(np.arange(40) < 15, 1 - truth, truth), FLOAT32
-    )  # sureness does not pay
+    training = as_part(tiles, labels, FLOAT32)
+    validation = as_part(others, np.where(np.arange(40) < 15, 1 - truth, truth), FLOAT32)  # sureness does not pay
     with reproducible(0):
-        network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
+        network = NetworkInNetwork(classes=2, channels=[6, 8, 8], dropout=0.1, batch_norm=True, head_relu=False)
         history = train_network(network, TileSource(training, v2.Identity()), validation, recipe, FLOAT32)
     losses = [row["validation_loss"] for row in history]
     assert len(history) < 40
@@ -417,12 +436,14 @@ def test_class_weights_let_a_rare_class_be_called():
     tiles += np.random.default_rng(0).normal(0, 2.5, tiles.shape).astype(np.float32)  # hard to tell
     rare = np.flatnonzero(labels == 1)[:8]
     kept = np.concatenate([np.flatnonzero(labels == 0), rare])
-    part = Part.from_arrays(tiles[kept], labels[kept], FLOAT32)
+    part = as_part(tiles[kept], labels[kept], FLOAT32)
     called = []
     for weighted in (False, True):
-        recipe = Recipe(4, 10, 0.003, "adamw", 0.0, 0.01, "constant", weighted, None)
+        recipe = Recipe(
+            epochs=4, batch_size=10, lr=0.003, weight_decay=0.01, schedule="constant", class_weights=weighted
+        )
         with reproducible(0):
-            network = NetworkInNetwork(2, [6, 8, 8], 0.1, True, False)
+            network = NetworkInNetwork(classes=2, channels=[6, 8, 8], dropout=0.1, batch_norm=True, head_relu=False)
             train_network(network, TileSource(part, pipeline(flip=True, rotation=0, noise=0)), part, recipe, FLOAT32)
         called.append((predict(network, part.tiles, 10, FLOAT32).softmax(dim=1)[:, 1]).mean().item())
     assert called[1] > called[0] + 0.15
