@@ -1,0 +1,80 @@
+"""The README's commands do what it says: every one of them is run, in a clone with tiny params."""
+
+import re
+import shlex
+import shutil
+
+import pandas as pd
+import pyogrio
+import pytest
+
+from tests.helpers import ROOT, call
+
+pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
+README = (ROOT / "README.md").read_text()
+# Those that cannot be run inside a test, and what stands for them.
+ELSEWHERE = {
+    "make run": "make -n run",  # the pipeline itself is what the clone begins with
+    "make test": "make -n test",  # this very run
+    "source .venv/bin/activate": "true",  # the commands run in that environment
+    "heatflow fetch usgs-wells": "heatflow fetch",  # no network in tests: tests/test_sources.py
+}
+# Made-up paths, and the report's width and length, which take minutes.
+SMALL = {
+    "/path/elevation_30s.tif": "data/demo/elevation.tif", "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
+    "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
+}  # fmt: skip
+
+
+def commands(text):
+    """The lines of a page's blocks of commands, without their comments."""
+    blocks = [block.replace("\\\n", " ") for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.M | re.S)]
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def copy(clone, tmp_path):
+    """The reproduced clone, once more, with its Makefile, and data under the README's made-up paths."""
+    folder = tmp_path / "clone"
+    shutil.copytree(clone, folder, symlinks=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "data/sources.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    wells = pyogrio.read_dataframe(folder / "data/demo/wells.fgb").to_crs(4326)
+    pd.DataFrame({"q": wells["heat_flow"], "lat_NS": wells.geometry.y, "long_EW": wells.geometry.x}).to_csv(
+        folder / "heatflow.csv", index=False
+    )  # named and written as the Global Heat Flow Database does
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/installed").touch()
+    return folder
+
+
+def run(folder, command):
+    """Run a command of a page in a clone; returns what it printed."""
+    command = ELSEWHERE.get(command, command)
+    for long, short in SMALL.items():
+        command = command.replace(long, short)
+    words = shlex.split(command)
+    printed = call(folder, *words, *(["-o", "out_plots"] if words[:2] == ["dvc", "plots"] else []))
+    assert "Traceback" not in printed, command
+    return printed
+
+
+def test_every_command_of_the_readme_runs(copy):
+    shown = commands(README)
+    assert len(shown) >= 10
+    printed = {command: run(copy, command) for command in shown}
+    assert "metrics/train.json" in printed["dvc metrics diff"]
+    assert {"auc_high", "train.dropout"} <= set(re.split(r"\W*[ │]\W*", printed["make compare"]))
+
+
+@pytest.mark.slow
+def test_every_other_command_of_the_pages_runs(copy):
+    pages = [path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))]
+    shown = {command: None for page in pages for command in commands(page) if command not in commands(README)}
+    assert len(shown) >= 5
+    for command in shown:
+        run(copy, command)
+
+
+def test_the_readme_fits_in_180_lines():
+    assert len(README.splitlines()) <= 180
