@@ -167,10 +167,5 @@ def unbroken(segments: list[Segment], grid: Grid) -> Iterator[Segment]:
             lines.setdefault(s.line, s)
     for s in lines.values():
         middle = (np.array([left + right, bottom + top]) / 2 - (s.x, s.y)) @ (np.sin(STRIKE), np.cos(STRIKE))
-        yield replace(
-            s,
-            x=s.x + middle * np.sin(STRIKE),
-            y=s.y + middle * np.cos(STRIKE),
-            azimuth=STRIKE,
-            length=2 * np.hypot(right - left, top - bottom),
-        )
+        x, y = s.x + middle * np.sin(STRIKE), s.y + middle * np.cos(STRIKE)
+        yield replace(s, x=x, y=y, azimuth=STRIKE, length=2 * np.hypot(right - left, top - bottom))

@@ -72,9 +72,8 @@ def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
 
     The footwall rises over a tenth of a block width and tilts back to the next basin; the hanging wall sags.
     """
-    footwall = (1 - np.exp(-np.maximum(across, 0) / (0.12 * width))) * np.exp(
-        -((np.maximum(across, 0) / (1.7 * width)) ** 2)
-    )
+    inside = np.maximum(across, 0)
+    footwall = (1 - np.exp(-inside / (0.12 * width))) * np.exp(-((inside / (1.7 * width)) ** 2))
     hanging = -0.25 * np.exp(np.minimum(across, 0) / (0.8 * width)) * (across < 0)
     return footwall + hanging
 

@@ -97,11 +97,9 @@ class FilteredTiles:
         """Contents of ``metrics/filter.json``."""
         classes = self.kept["label"].value_counts().sort_index()
         return {
-            "tiles": len(self.kept) + len(self.dropped),
-            "kept": len(self.kept),
-            "dropped": as_metrics(self.counts),
+            "tiles": len(self.kept) + len(self.dropped), "kept": len(self.kept), "dropped": as_metrics(self.counts),
             "classes": {str(k): int(n) for k, n in classes.items()},
-        }
+        }  # fmt: skip
 
 
 def filter_tiles(table: geopandas.GeoDataFrame, rules: Filter = Filter()) -> FilteredTiles:

@@ -1,6 +1,6 @@
 """The terrain: elevation warped onto the working grid, its regional trend subtracted, written strip by strip."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ import numpy as np
 from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import Elevation
-from heatflow.geo.trend import detrend
+from heatflow.geo.trend import Strips, detrend
 from heatflow.geo.warp import warp_strips
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import write_cog
-
-Strips = Iterator[tuple[int, np.ndarray]]
 
 
 @dataclass(frozen=True)

@@ -88,13 +88,11 @@ class LabelledTiles:
     @property
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/tiles.json``."""
+        rows, columns = self.tiles.shape
         return {
-            "rows": self.tiles.shape[0],
-            "columns": self.tiles.shape[1],
-            "tiles": len(self.table),
-            "wells_in_no_tile": self.n_unplaced,
+            "rows": rows, "columns": columns, "tiles": len(self.table), "wells_in_no_tile": self.n_unplaced,
             "classes": {str(k): int(n) for k, n in enumerate(self.classes)},
-        }
+        }  # fmt: skip
 
 
 def label_tiles(

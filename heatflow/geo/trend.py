@@ -22,11 +22,10 @@ CELLS = 100  # least number of cells in a radius
 BLOCK = 768  # columns of nodes at a time
 BATCH = 1024  # rows of pixels, about, whose nodes are found at a time
 BEYOND = 2  # nodes beyond the edge of the raster that interpolation needs
+Strips = Iterator[tuple[int, np.ndarray]]  # first row and values of each strip of rows, top to bottom
 
 
-def detrend(
-    strips: Iterator[tuple[int, np.ndarray]], shape: tuple[int, int], radius: float
-) -> Iterator[tuple[int, np.ndarray]]:
+def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
     """Subtract the regional trend from a raster that comes in strips of rows, and pass the strips on.
 
     Where the radius is 200 pixels or more, pixels are gathered in square cells of at most radius / 100. Each keeps the
@@ -37,7 +36,7 @@ def detrend(
     Parameters
     ----------
     strips : iterator of (int, float array of shape (rows, width))
-        First row and elevation of each strip, top to bottom; metres, NaN for no data.
+        First row and elevation of each, top to bottom; metres, NaN for no data.
     shape : (int, int)
         Height and width of the raster.
     radius : float
@@ -45,9 +44,7 @@ def detrend(
 
     Yields
     ------
-    row : int
-        First row of the strip.
-    strip : float32 array, shape (rows, width)
+    row, strip : int, float32 array of shape (rows, width)
         Metres above the trend, NaN where there was no data. Memory holds the rows within a radius of it.
 
     Examples
@@ -57,10 +54,8 @@ def detrend(
     >>> bool(np.abs(residual).max() < 1e-6)
     True
     """
-    height, width = shape
-    cell = max(1, int(radius // CELLS))
-    fit = _Fit(radius, cell, math.ceil(width / cell))
-    cell_rows = math.ceil(height / cell)
+    (height, width), cell = shape, max(1, int(radius // CELLS))
+    fit, cell_rows = _Fit(radius, cell, math.ceil(width / cell)), math.ceil(height / cell)
     batch = min(256, max(16, BATCH // cell))  # rows of nodes
     sums, first_sum = np.zeros((fit.channels, 0, fit.columns)), 0  # of whole rows of cells, from first_sum on
     begun = np.zeros((fit.channels, 1, fit.columns))  # the row of cells that the strips have not filled yet
@@ -68,8 +63,7 @@ def detrend(
     held: deque[tuple[int, np.ndarray]] = deque()
     for row, strip in strips:
         held.append((row, strip))
-        seen = row + len(strip)
-        last = seen == height
+        last = (seen := row + len(strip)) == height
         added = _cell_sums(strip, row % cell, cell, radius)
         added[:, :1] += begun
         whole = cell_rows if last else seen // cell

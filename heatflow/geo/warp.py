@@ -1,7 +1,5 @@
 """Warping an elevation raster onto the working grid, strip by strip, so that memory stays bounded whatever its size."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
@@ -11,12 +9,13 @@ from rasterio.windows import Window
 
 from heatflow.geo.elevation import Elevation
 from heatflow.geo.projection import project
+from heatflow.geo.trend import Strips
 from heatflow.grid.grids import Grid
 
 STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32
 
 
-def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Iterator[tuple[int, np.ndarray]]:
+def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Strips:
     """Warp a raster onto a grid strip by strip.
 
     Parameters

@@ -120,10 +120,9 @@ def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoData
     x, y, crs = wells.x, wells.y, wells.crs
     across, up = ((x.lower(),) if x else EASTING + LONGITUDE), ((y.lower(),) if y else NORTHING + LATITUDE)
     table = read_text_table(path, member, across, up)
-    if crs is None and x is None and y is None:  # degrees first: they need no CRS
-        x, y = _find(table, None, LONGITUDE, "", path), _find(table, None, LATITUDE, "", path)
-        if x is None or y is None:
-            x = y = None
+    degrees = None if x or y or crs is not None else [_find(table, None, u, "", path) for u in (LONGITUDE, LATITUDE)]
+    if degrees and all(degrees):  # first, since they need no CRS
+        x, y = degrees
     x = _find(table, x, EASTING + LONGITUDE, "wells.x", path)
     y = _find(table, y, NORTHING + LATITUDE, "wells.y", path)
     if x is None or y is None:

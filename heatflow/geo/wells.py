@@ -56,12 +56,9 @@ class UsableWells:
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/wells.json``."""
         return {
-            "read": self.n_read,
-            "kept": len(self.kept),
-            "dropped": as_metrics(self.counts),
-            "residual": five_numbers(self.kept["residual"]),
-            "background": five_numbers(self.kept["background"]),
-        }
+            "read": self.n_read, "kept": len(self.kept), "dropped": as_metrics(self.counts),
+            "residual": five_numbers(self.kept["residual"]), "background": five_numbers(self.kept["background"]),
+        }  # fmt: skip
 
 
 def five_numbers(values: pd.Series) -> dict[str, float]:

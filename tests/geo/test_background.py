@@ -7,7 +7,6 @@ from heatflow.config.schema import Background
 from heatflow.errors import InputError
 from heatflow.geo import background as module
 from heatflow.geo.background import fit_background, robust_weight
-from heatflow.geo.plane import height_of_plane
 
 
 def params(radius, decluster):
@@ -99,10 +98,3 @@ def test_more_pairs_than_memory_holds_are_refused(monkeypatch):
     monkeypatch.setattr(module, "MAX_PAIRS", 1000)
     with pytest.raises(InputError, match=r"wells\.background\.radius: 200 wells make"):
         fit_background(x, y, heat, params(100e3, 5e3))
-
-
-def test_height_of_plane_by_hand():
-    x, y, z = np.array([1.0, 2, 1]), np.array([1.0, 1, 2]), np.array([3.0, 4, 5])  # z = x + 2 y
-    sums = [v.sum() for v in (np.ones(3), x, y, x * x, x * y, y * y, z, z * x, z * y)]
-    assert height_of_plane(*map(np.asarray, sums), least=0.0) == pytest.approx(0)
-    assert np.isnan(height_of_plane(*map(np.asarray, sums), least=3.0))

@@ -1,5 +1,6 @@
-"""Tiles: classes, statistics, pixels, conservation."""
+"""Tiles: ids, pixels, conservation."""
 
+import geopandas
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from heatflow.config.schema import Filter, Tile
-from heatflow.geo.labels import classify
-from heatflow.geo.low_data import low_data
-from heatflow.geo.tiles import cut_tiles, footprints, label_tiles
+from heatflow.config.schema import Tile
+from heatflow.errors import InputError
+from heatflow.geo.tiles import LabelledTiles, cut_tiles, footprints, label_tiles
 from heatflow.grid.grids import Grid, TileGrid
 
 UTM = CRS.from_epsg(32611)
@@ -29,28 +29,10 @@ def four():
     return TileGrid(Grid(0.0, 21.0, 1.0, 21, 21, UTM), 10, 10)
 
 
-def test_classes_are_right_closed():
-    above = [np.nextafter(e, np.inf) for e in EDGES]
-    assert classify(np.array([*EDGES, *above]), EDGES).tolist() == [0, 1, 2, 1, 2, 3]
-    assert classify(np.array([-1.0, 0.0, 1.0]), [0]).tolist() == [0, 0, 1]
-
-
-@pytest.mark.parametrize(("statistic", "value"), [("max", 100), ("p90", 82), ("median", 10), ("mean", 40)])
-def test_statistic_of_the_wells_in_a_tile(four, statistic, value):
-    table, _ = label(four, [0, 1, 2], [0, 0, 0], [10, 10, 100], statistic=statistic)
-    assert table["residual"].tolist() == [pytest.approx(value)]
-    assert table["n_wells"].tolist() == [3]
-
-
 def test_ids_rows_and_wells_in_no_tile(four):
     table, unplaced = label(four, [9, 10, 20, 3], [10, 9, 0, 20], [1, 2, 3, 4])
     assert table[["tile", "row", "col"]].to_numpy().tolist() == [[1, 0, 1], [2, 1, 0]]
     assert unplaced.tolist() == [2, 3]
-
-
-def test_min_wells_leaves_tiles_out(four):
-    table, _ = label(four, [0, 0, 10], [0, 1, 0], [1, 2, 3], min_wells=2)
-    assert table["tile"].tolist() == [0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -89,20 +71,21 @@ def test_tiles_are_cut_to_the_pixel(write_raster, tmp_path):
     assert described["constant"].tolist() == [1 / 399, 1 / 400, 1 / 400]
 
 
-def test_low_data_tiles_are_named_with_the_first_reason_that_applies():
-    table = pd.DataFrame(
-        {
-            "valid": [0.0, 0.49, 0.5, 1.0, 1.0, 1.0],
-            "constant": [np.nan, 0.1, 0.1, 0.51, 0.5, 0.1],
-            "relief": [np.nan, 900.0, 900.0, 900.0, 900.0, 5.0],
-        }
-    )
-    reasons = low_data(table, Filter(min_valid=0.5, min_relief=20.0, max_constant=0.5)).tolist()
-    assert reasons == ["too few pixels with data"] * 2 + ["", "constant fill", "", "no relief"]
-    off = low_data(table, Filter(min_valid=0.0, min_relief=None, max_constant=None)).tolist()
-    assert off == ["too few pixels with data"] + [""] * 5
-
-
 def test_footprints_follow_the_grid(four):
     table, _ = label(four, [10], [10], [1])
     assert footprints(four, table).total_bounds.tolist() == [10, 1, 20, 11]
+
+
+def test_labelled_tiles_count_classes_and_wells_in_no_tile(four):
+    points = geopandas.points_from_xy([0.5, 0.6, 10.5, 20.5], [20.5, 20.4, 0.9, 20.5])
+    wells = geopandas.GeoDataFrame({"residual": [10.0, 60.0, 5.0, 999.0]}, geometry=points, crs=UTM)
+    labelled = LabelledTiles.from_wells(wells, four.grid, Tile(size=10, edges=EDGES))
+    assert labelled.table["tile"].tolist() == [0]
+    assert labelled.table.total_bounds.tolist() == [0, 11, 10, 21]
+    assert labelled.metrics == {
+        "rows": 2, "columns": 2, "tiles": 1, "wells_in_no_tile": 2, "classes": {"0": 0, "1": 0, "2": 1, "3": 0},
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"tile\.size: 22 pixels is more than the terrain measures \(21 x 21 pixels\)"):
+        LabelledTiles.from_wells(wells, four.grid, Tile(size=22))
+    with pytest.raises(InputError, match=r"tile\.min_wells: no tile holds 3 or more of the 4 wells"):
+        LabelledTiles.from_wells(wells, four.grid, Tile(size=10, min_wells=3))

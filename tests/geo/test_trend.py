@@ -1,4 +1,4 @@
-"""Detrending: the definition held to, planes removed exactly, nothing invented, strips without a seam."""
+"""Detrending: the trend of the definition, planes removed exactly, nothing invented, strips without a seam."""
 
 import numpy as np
 import pytest
