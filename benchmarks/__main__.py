@@ -2,34 +2,26 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import geography, pipeline, training
-from benchmarks.measure import ceilings, machine
+from benchmarks.measure import Rows, ceilings, machine
 from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
-def main():
+def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of each and a small raster; nothing is kept")
     quick = parser.parse_args().quick
     rounds = 1 if quick else 7
-
-    def terrain_and_wells():
-        large = geography.large_raster(3800, 3500) if quick else geography.large_raster()
-        return (
-            geography.compare_tiling(rounds)
-            + geography.compare_well_join(rounds)
-            + geography.compare_detrending()
-            + large
-        )
-
-    sections = {
+    sections: dict[str, Callable[[], Rows]] = {
         "Ceilings of the machine": lambda: ceilings(rounds),
-        "Terrain and wells": terrain_and_wells,
+        "Terrain and wells": lambda: geography.compare(rounds, quick),
         "When nothing has to be done": lambda: pipeline.start_up(rounds),
         "Training, augmentation included": lambda: training.compare(rounds),
         "Inference": lambda: training.compare_inference(rounds),
@@ -54,5 +46,3 @@ if __name__ == "__main__":
         main()
     except InputError as error:
         sys.exit(f"bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -13,8 +13,10 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dvc.api
 import numpy as np
@@ -23,6 +25,7 @@ import pyogrio
 import yaml
 from dvc.exceptions import DvcException
 
+from heatflow.config.schema import Params
 from heatflow.errors import InputError
 from heatflow.evaluation.intervals import draw_weights, interval, verdict
 from heatflow.evaluation.skill import scores
@@ -42,32 +45,34 @@ REPORT = (
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment: what it changes, and the row that it is held against."""
+    """One experiment: what it changes, and the row that it is compared with."""
 
     title: str
     changes: tuple[str, ...]
-    against: str | None = None
-    claim: str = ""
+    against: str = ""
+    claim: str = "nothing"
 
 
+@dataclass(frozen=True)
+class Result:
+    """What came out of an experiment."""
+
+    evaluation: dict[str, Any]
+    train: dict[str, Any]
+    predictions: pd.DataFrame
+    params: Params
+
+
+UNFILTERED = ("filter.min_valid=0", "filter.min_relief=null", "filter.max_constant=null")
+AUGMENTED = ("augment.resample=false", "augment.rotation=90", "train.dropout=0")
 ROWS = {
     "plain": Row("plain Network-in-Network", PLAIN, claim="overfits heavily"),
-    "augmented": Row(
-        "and augmentation",
-        ("augment.resample=false", "augment.rotation=90", "train.dropout=0"),
-        "plain",
-        "slightly better",
-    ),
+    "augmented": Row("and augmentation", AUGMENTED, "plain", "slightly better"),
     "dropout": Row("and dropout", GRID, "augmented", "overfits less"),
     "report": Row("the report's final recipe", REPORT, "dropout", "45.2 % accuracy"),
     "max": Row("normalised by the maximum", (*GRID, "normalize.method=max"), "none", "accuracy +1.2 %"),
     "none": Row("not normalised", (*GRID, "normalize.method=none"), "dropout"),
-    "unfiltered": Row(
-        "low-data tiles kept",
-        (*GRID, "filter.min_valid=0", "filter.min_relief=null", "filter.max_constant=null"),
-        "dropout",
-        "accuracy -2.3 %",
-    ),
+    "unfiltered": Row("low-data tiles kept", (*GRID, *UNFILTERED), "dropout", "accuracy -2.3 %"),
     "noise": Row("noise added", (*GRID, "augment.noise=0.1"), "dropout", "cost without benefit"),
     "head_relu": Row("ReLU after the last convolution", (*GRID, "model.head_relu=true"), "dropout", "(not noticed)"),
     "random": Row("tiles dealt to folds at random", (*GRID, "split.scheme=random"), "dropout", "(not noticed)"),
@@ -77,7 +82,8 @@ ROWS = {
 }
 
 
-def main():
+def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description="The report's experiments.")
     parser.add_argument("name", help="of the region in the table")
     parser.add_argument("-S", dest="common", action="append", default=[], metavar="key=value", help="for every run")
@@ -85,22 +91,10 @@ def main():
     options = parser.parse_args()
     if not options.name.isidentifier():
         raise InputError(f"the name of the region is {options.name!r}; use letters, digits and underscores")
-    if _git("status", "--porcelain", "--untracked-files=no"):
+    if _call("git", "status", "--porcelain", "--untracked-files=no"):
         raise InputError("the working tree differs from the last commit; commit first, so that the table has a commit")
     experiments = {row: _experiment(options.name, row, options.common) for row in ROWS if row in options.rows}
-    there = set(_dvc("exp", "list", "--all-commits", "--name-only").split())
-    todo = {row: name for row, name in experiments.items() if name not in there}
-    print(f"{len(experiments) - len(todo)} of {len(experiments)} runs are there, {len(todo)} to go", flush=True)
-    if todo:
-        _dvc("queue", "remove", "--all")
-        for row, name in todo.items():
-            every = (f"train.epochs={EPOCHS}", *options.common, *ROWS[row].changes)
-            changes = [word for change in every for word in ("-S", change)]
-            _dvc("exp", "run", "--queue", "--name", name, *changes, "evaluate")
-        subprocess.run(["dvc", "exp", "run", "--run-all"], check=False)
-        there = set(_dvc("exp", "list", "--all-commits", "--name-only").split())
-        if missing := [row for row, name in experiments.items() if name not in there]:
-            raise InputError(f"did not end well: {', '.join(missing)}; see: dvc queue status, dvc queue logs <name>")
+    _run_missing(experiments, options.common)
     results = {row: _result(name) for row, name in experiments.items()}
     table = _table(results)
     path = FOLDER / f"ABLATION_{options.name}.md"
@@ -110,32 +104,54 @@ def main():
     print(path)
 
 
-def _experiment(region, row, common):
+def _run_missing(experiments: dict[str, str], common: list[str]) -> None:
+    """Run the experiments that the committed code has no results of, by row."""
+
+    def missing() -> dict[str, str]:
+        there = _call("dvc", "exp", "list", "--all-commits", "--name-only").split()
+        return {row: name for row, name in experiments.items() if name not in there}
+
+    todo = missing()
+    print(f"{len(experiments) - len(todo)} of {len(experiments)} runs are there, {len(todo)} to go", flush=True)
+    if not todo:
+        return
+    _call("dvc", "queue", "remove", "--all")
+    for row, name in todo.items():
+        changes = [
+            word for change in (f"train.epochs={EPOCHS}", *common, *ROWS[row].changes) for word in ("-S", change)
+        ]
+        _call("dvc", "exp", "run", "--queue", "--name", name, *changes, "evaluate")
+    subprocess.run(["dvc", "exp", "run", "--run-all"], check=False)
+    if failed := missing():
+        raise InputError(f"did not end well: {', '.join(failed)}; see: dvc queue status, dvc queue logs <name>")
+
+
+def _experiment(region: str, row: str, common: Sequence[str]) -> str:
     """Name of a run: another one where the committed code, the params or what is changed differ."""
-    content = [_git("rev-parse", f"HEAD:{path}") for path in ("heatflow", "stages", "params.yaml", "dvc.yaml")]
+    content = [_call("git", "rev-parse", f"HEAD:{path}") for path in ("heatflow", "stages", "params.yaml", "dvc.yaml")]
     key = hashlib.sha256(json.dumps([content, EPOCHS, common, ROWS[row].changes]).encode()).hexdigest()[:7]
     return f"ablation-{region}-{row}-{key}".replace("_", "-").lower()
 
 
-def _table(results):
-    """A row for each run, and what it adds to the one that it is held against; `data.ablation` of params.yaml."""
+def _table(results: dict[str, Result]) -> pd.DataFrame:
+    """A row for each run, and what it adds to the one that it is compared with; `data.ablation` of params.yaml."""
     rows = []
     for row, result in results.items():
-        spec, e, t = ROWS[row], result["evaluation"], result["train"]
-        found = {"run": spec.title, "tiles": e["tiles"], "guess": e["baseline"]["constant"]["accuracy"]}
+        spec, e = ROWS[row], result.evaluation
+        values = {"run": spec.title, "tiles": e["tiles"], "guess": e["baseline"]["constant"]["accuracy"]}
         for key in ("accuracy", "auc_high", "quadratic_kappa"):
-            found |= {name: e[name] for name in (key, f"{key}_low", f"{key}_high")}
-        found |= {key: t[key] for key in ("train_loss", "stuck_folds", "dead_classes")}
-        found["claim"] = spec.claim or "nothing"
+            values |= {name: e[name] for name in (key, f"{key}_low", f"{key}_high")}
+        values |= {key: result.train[key] for key in ("train_loss", "stuck_folds", "dead_classes")}
+        values["claim"] = spec.claim
         if spec.against in results:
-            found["against"] = ROWS[spec.against].title
-            for key, values in zip(("accuracy", "auc_high"), _difference(result, results[spec.against]), strict=True):
-                found |= {f"{key}_more{end}": v for end, v in zip(("", "_low", "_high"), values, strict=True)}
-        rows.append(found)
+            values["against"] = ROWS[spec.against].title
+            for key, difference in _difference(result, results[spec.against]).items():
+                values |= dict(zip((f"{key}_more", f"{key}_more_low", f"{key}_more_high"), difference, strict=True))
+        rows.append(values)
     return pd.DataFrame(rows)
 
 
-def _page(region, common, table, resampled):
+def _page(region: str, common: Sequence[str], table: pd.DataFrame, resampled: Result | None) -> str:
     command = " ".join(["python -m benchmarks.ablation", region, *(f"-S {_without_folder(c)}" for c in common)])
     lines = [
         f"# The report's experiments: {region}",
@@ -146,91 +162,85 @@ def _page(region, common, table, resampled):
         "",
         "| run | tiles | accuracy | constant guess | AUC of above 50 mW/m² | quadratic kappa | training loss "
         "| stuck folds | dead classes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| --- |" + " --- |" * 8,
     ]
     rows = table.to_dict("records")
-    for r in rows:
-        lines.append(
-            f"| {r['run']} | {r['tiles']} | {_span(r, 'accuracy', 100)} % | {100 * r['guess']:.1f} % "
-            f"| {_span(r, 'auc_high')} | {_span(r, 'quadratic_kappa')} | {r['train_loss']:.3f} | {r['stuck_folds']} "
-            f"| {r['dead_classes']} |"
-        )
     lines += [
-        "", "| what | held against | the report says | accuracy, points | AUC |", "| --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+        f"| {r['run']} | {r['tiles']} | {_span(r, 'accuracy', 100)} % | {100 * r['guess']:.1f} % "
+        f"| {_span(r, 'auc_high')} | {_span(r, 'quadratic_kappa')} | {r['train_loss']:.3f} | {r['stuck_folds']} "
+        f"| {r['dead_classes']} |"
+        for r in rows
+    ]
+    lines += ["", "| what | compared with | the report says | accuracy, points | AUC |", "| --- |" + " --- |" * 4]
     for r in rows:
         if isinstance(r.get("against"), str):
             accuracy, auc = (
                 [r[f"{key}_more{end}"] for end in ("", "_low", "_high")] for key in ("accuracy", "auc_high")
             )
-            lines.append(
-                f"| {r['run']} | {r['against']} | {r['claim']} | {_change(accuracy, 100, 1)} | {_change(auc, 1, 3)} |"
-            )
+            changes = f"{_change(accuracy, 100, 1)} | {_change(auc, 1, 3)}"
+            lines.append(f"| {r['run']} | {r['against']} | {r['claim']} | {changes} |")
+    return "\n".join(lines + _baselines(resampled)) + "\n"
+
+
+def _baselines(resampled: Result | None) -> list[str]:
     if resampled is None:
-        return "\n".join(lines) + "\n"
-    e = resampled["evaluation"]
-    lines += ["", "AUC of what needs no network, beside resampled patches:", ""]
-    lines += ["| baseline | AUC | the network's, less it | the network is |", "| --- | --- | --- | --- |"]
-    for name, against in e["skill"].items():
-        difference = against["auc_high"], against["auc_high_low"], against["auc_high_high"]
-        auc = _span(e["baseline"][name], "auc_high")
+        return []
+    lines = ["", "AUC of what needs no network, beside resampled patches:", ""]
+    lines += ["| baseline | AUC | the network's minus it | the network is |", "| --- | --- | --- | --- |"]
+    for name, against in resampled.evaluation["skill"].items():
+        difference = [against[key] for key in ("auc_high", "auc_high_low", "auc_high_high")]
+        auc = _span(resampled.evaluation["baseline"][name], "auc_high")
         lines.append(f"| {name} | {auc} | {_change(difference, 1, 3)} | {against['verdict']} it |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def _result(name):
-    """Metrics and out-of-fold predictions of an experiment."""
-    found = {
-        part: json.loads(dvc.api.read(f"metrics/{part}.json", rev=name, encoding="utf-8"))
-        for part in ("evaluation", "train")
-    }
+def _result(name: str) -> Result:
+    """Read metrics, out-of-fold predictions and params of an experiment."""
+    parts = ("evaluation", "train")
+    metrics = {p: json.loads(dvc.api.read(f"metrics/{p}.json", rev=name, encoding="utf-8")) for p in parts}
     content = dvc.api.read("data/predictions.fgb", rev=name, mode="rb")
-    found["predictions"] = pyogrio.read_dataframe(io.BytesIO(content), read_geometry=False).set_index("tile")
-    found["params"] = yaml.safe_load(dvc.api.read("params.yaml", rev=name, encoding="utf-8"))
-    return found
+    predictions = pyogrio.read_dataframe(io.BytesIO(content), read_geometry=False).set_index("tile")
+    params = Params.model_validate(yaml.safe_load(dvc.api.read("params.yaml", rev=name, encoding="utf-8")))
+    return Result(**metrics, predictions=predictions, params=params)
 
 
-def _difference(one, other):
-    """Accuracy and AUC of one run less those of another with intervals, on the tiles that both have."""
-    p = one["params"]
-    both = one["predictions"].index.intersection(other["predictions"].index)
-    a, b = one["predictions"].loc[both], other["predictions"].loc[both]
-    stride = p["tile"]["stride"] or p["tile"]["size"]
-    block = block_of(a["row"].to_numpy(), a["col"].to_numpy(), p["split"]["block_size"], p["tile"]["size"], stride)
-    weight = np.concatenate([np.ones((1, len(both))), draw_weights(block, p["split"]["seed"])])
-    first_high = p["tile"]["edges"].index(p["tile"]["binary_edge"]) + 1
-    columns = [f"p{k}" for k in range(len(p["tile"]["edges"]) + 1)]
-    s, t = (scores(x["label"].to_numpy(), x[columns].to_numpy(), first_high, weight) for x in (a, b))
-    return [(d[0], *interval(d[1:])) for d in (s[key] - t[key] for key in ("accuracy", "auc_high"))]
+def _difference(one: Result, other: Result) -> dict[str, tuple[float, float, float]]:
+    """Accuracy and AUC of one run minus those of another with intervals, on the tiles that both have."""
+    tile, split = one.params.tile, one.params.split
+    both = one.predictions.index.intersection(other.predictions.index)
+    a, b = one.predictions.loc[both], other.predictions.loc[both]
+    block = block_of(a["row"].to_numpy(), a["col"].to_numpy(), split.block_size, tile.size, tile.step)
+    weight = np.concatenate([np.ones((1, len(both))), draw_weights(block, split.seed)])
+    s, t = (
+        scores(x["label"].to_numpy(), x[tile.class_columns].to_numpy(), tile.first_high, weight) for x in (a, b)
+    )  # fmt: skip
+    differences = {key: s[key] - t[key] for key in ("accuracy", "auc_high")}
+    return {key: (d[0], *interval(d[1:])) for key, d in differences.items()}
 
 
-def _without_folder(change):
+def _without_folder(change: str) -> str:
     """A param as it stands in the table: of a file its name, not where it lies on this machine."""
     key, _, value = change.partition("=")
     return f"{key}={Path(value).name}" if value.startswith("/") else change
 
 
-def _span(metrics, key, scale=1):
+def _span(metrics: dict[Any, Any], key: str, scale: int = 1) -> str:
     digits = 1 if scale == 100 else 3
     low, value, high = (scale * metrics[name] for name in (f"{key}_low", key, f"{key}_high"))
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _change(difference, scale, digits):
+def _change(difference: Sequence[float], scale: int, digits: int) -> str:
     value, low, high = (scale * x for x in difference)
     word = {"above": "better", "below": "worse"}.get(verdict(low, high), "within noise")
     return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}), {word}"
 
 
-def _git(*words):
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _dvc(*words):
-    done = subprocess.run(["dvc", *words], capture_output=True, text=True)
+def _call(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f"dvc {' '.join(words)}:\n{done.stderr.strip()}")
-    return done.stdout
+        raise InputError(f"{' '.join(command)}:\n{done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":
@@ -239,5 +249,3 @@ if __name__ == "__main__":
     except (InputError, DvcException) as error:
         print(f"ablation: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -6,18 +6,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pandas as pd
 import rasterio
-import shapely
 import yaml
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from benchmarks.measure import side_by_side, times
+from benchmarks.measure import Rows, side_by_side, times
 from heatflow.geo.tiles import cut_tiles, footprints
 from heatflow.geo.trend import trend_at
 from heatflow.grid.grids import Grid, TileGrid
@@ -29,7 +30,13 @@ PEAK = "print(open('/proc/self/status').read())"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def terrain_strips(width: int, height: int, rows: int = 512):
+def compare(rounds: int, quick: bool) -> Rows:
+    """Rows of the table of results; `quick` takes a small raster in place of one larger than memory."""
+    large = large_raster(3800, 3500) if quick else large_raster()
+    return compare_tiling(rounds) + compare_well_join(rounds) + compare_detrending() + large
+
+
+def terrain_strips(width: int, height: int, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
     """Hills with the roughness of a real elevation model, in centimetres, so that it compresses as one does."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (rows, 4096)).cumsum(axis=1)
@@ -40,35 +47,33 @@ def terrain_strips(width: int, height: int, rows: int = 512):
         yield top, (np.round(hills[:n] * 100) / 100 + np.float32(800 * np.sin(top / 9000))).astype(np.float32)
 
 
-def compare_tiling(rounds: int) -> list[tuple[str, str]]:
-    """Rows of the table of results."""
+def compare_tiling(rounds: int) -> Rows:
+    """All tiles of a deflated GeoTIFF, against opening the raster for every tile and against reading it whole."""
     edge = 8000
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        path = Path(folder) / "terrain.tif"
+        path, packed = Path(folder) / "terrain.tif", Path(folder) / "packed.npy"
         grid = Grid(500_000, 4_400_000, 200, edge, edge, UTM)
         write_cog(path, grid, terrain_strips(edge, edge))
         tiles = TileGrid(grid, SIZE, SIZE)
         row, col = (v.ravel() for v in np.indices(tiles.shape))
         table = pd.DataFrame({"row": row, "col": col})
 
-        def own():
+        def own() -> None:
             with rasterio.open(path) as terrain:
-                cut_tiles(terrain, tiles, table, Path(folder) / "own.npy")
+                cut_tiles(terrain, tiles, table, packed)
 
-        def naive():
-            packed = np.empty((len(table), SIZE, SIZE), np.float32)
-            for k in range(len(table)):
+        def naive() -> None:
+            squares = []
+            for r, c in zip(row * SIZE, col * SIZE, strict=True):
                 with rasterio.open(path) as terrain:
-                    packed[k] = terrain.read(1, window=Window(col[k] * SIZE, row[k] * SIZE, SIZE, SIZE))
-            np.save(Path(folder) / "naive.npy", packed)
+                    squares.append(terrain.read(1, window=Window(c, r, SIZE, SIZE)))
+            np.save(packed, squares)
 
-        def whole():
+        def whole() -> None:
             with rasterio.open(path) as terrain:
                 array = terrain.read(1)
-            packed = np.empty((len(table), SIZE, SIZE), np.float32)
-            for k in range(len(table)):
-                packed[k] = array[row[k] * SIZE : (row[k] + 1) * SIZE, col[k] * SIZE : (col[k] + 1) * SIZE]
-            np.save(Path(folder) / "whole.npy", packed)
+            corners = zip(row * SIZE, col * SIZE, strict=True)
+            np.save(packed, [array[r : r + SIZE, c : c + SIZE] for r, c in corners])
 
         seconds = side_by_side({"own": own, "naive": naive, "whole": whole}, rounds)
         size = path.stat().st_size / (4 * edge * edge)
@@ -79,7 +84,7 @@ def compare_tiling(rounds: int) -> list[tuple[str, str]]:
     ]
 
 
-def compare_detrending() -> list[tuple[str, str]]:
+def compare_detrending() -> Rows:
     """A region like the Great Basin at 200 m, trend of 40 km, against the definition evaluated pixel by pixel."""
     width, height, radius = 5700, 5300, 200.0
     code = (
@@ -103,12 +108,12 @@ def compare_detrending() -> list[tuple[str, str]]:
     ]
 
 
-def _peak(printed):
+def _peak(printed: str) -> float:
     """GB, the high-water mark of a process that printed its own status: what wait4 gives counts this one's too."""
     return int(re.findall(r"VmHWM:\s+(\d+) kB", printed)[0]) / 1e6
 
 
-def compare_well_join(rounds: int) -> list[tuple[str, str]]:
+def compare_well_join(rounds: int) -> Rows:
     """Wells to tiles by floor division against geopandas.sjoin; a tenth of the wells lie on edges of tiles."""
     grid = Grid(500_000, 4_400_000, 200, 28 * SIZE, 26 * SIZE, UTM)
     tiles = TileGrid(grid, SIZE, SIZE)
@@ -119,71 +124,54 @@ def compare_well_join(rounds: int) -> list[tuple[str, str]]:
     row, col = (v.ravel() for v in np.indices(tiles.shape))
     table = pd.DataFrame({"row": row, "col": col})
     cells = geopandas.GeoDataFrame(table, geometry=footprints(tiles, table))
-    points = geopandas.points_from_xy(x, y, crs=UTM)
     counted = {}
 
-    def own(xy):
-        index, _, _ = tiles.tiles_of(*grid.pixel(*xy))
-        counted["own"] = len(index)
+    def own() -> None:
+        counted["own"] = len(tiles.tiles_of(*grid.pixel(x, y))[0])
 
-    def spatial(predicate, wells):
-        joined = geopandas.sjoin(geopandas.GeoDataFrame(geometry=wells), cells, predicate=predicate)
-        counted[predicate] = len(joined)
+    def spatial(predicate: str) -> None:
+        wells = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(x, y, crs=UTM))
+        counted[predicate] = len(geopandas.sjoin(wells, cells, predicate=predicate))
 
-    seconds = side_by_side(
-        {
-            "own": lambda: own((x, y)),
-            "intersects": lambda: spatial("intersects", geopandas.points_from_xy(x, y, crs=UTM)),
-            "within": lambda: spatial("within", geopandas.points_from_xy(x, y, crs=UTM)),
-            "own, points": lambda: own(shapely.get_coordinates(points).T),
-            "intersects, points": lambda: spatial("intersects", points),
-        },
-        rounds,
-    )
-    return [
-        (f"well join, {n} wells, a tenth on edges of tiles: wells counted", str(counted["own"])),
-        *(
-            (f"- times geopandas.sjoin {p!r}, which counts {counted[p]}", times(seconds[p], seconds["own"]))
-            for p in ("intersects", "within")
-        ),
-        ("- the same where points are at hand", times(seconds["intersects, points"], seconds["own, points"])),
-    ]
+    predicates = ("intersects", "within")
+    seconds = side_by_side({"own": own} | {p: partial(spatial, p) for p in predicates}, rounds)
+    joins = [(f"- times geopandas.sjoin {p!r}, which counts {counted[p]}", p) for p in predicates]
+    first = f"well join, {n} wells, a tenth on edges of tiles: wells counted"
+    return [(first, str(counted["own"])), *((what, times(seconds[p], seconds["own"])) for what, p in joins)]
 
 
-def large_raster(width: int = 38_000, height: int = 35_000) -> list[tuple[str, str]]:
+def _write_large(folder: Path, width: int, height: int) -> None:
+    """A raster of 30 m pixels, wells and params in a folder."""
+    grid = Grid(200_000, 4_900_000, 30, width, height, UTM)
+    with rasterio.open(
+        folder / "dem.tif", "w", driver="GTiff", width=width, height=height, count=1, dtype="float32", crs=UTM,
+        transform=grid.transform, nodata=-9999, tiled=True, compress="ZSTD", bigtiff="IF_SAFER", num_threads="ALL_CPUS",
+    ) as out:  # fmt: skip
+        for top, strip in terrain_strips(width, height):
+            out.write(strip, 1, window=Window(0, top, width, len(strip)))
+    rng = np.random.default_rng(0)
+    n = 20_000
+    x, y = 200_000 + rng.uniform(0, width * 30, n), 4_900_000 - rng.uniform(0, height * 30, n)
+    pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, n)}).to_csv(folder / "wells.csv", index=False)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"] |= {"elevation": str(folder / "dem.tif"), "wells": str(folder / "wells.csv")}
+    params["terrain"]["resolution"] = 30
+    params["wells"] |= {"x": "x", "y": "y", "crs": "EPSG:32611"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def large_raster(width: int = 38_000, height: int = 35_000) -> Rows:
     """The terrain, wells and tile stages on a raster of 30 m pixels larger than memory should have to hold."""
     rows = []
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
-        (folder / "data").mkdir()
-        profile = {
-            "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "crs": UTM,
-            "transform": Grid(200_000, 4_900_000, 30, width, height, UTM).transform, "nodata": -9999, "tiled": True,
-            "compress": "ZSTD", "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS",
-        }  # fmt: skip
-        with rasterio.open(folder / "dem.tif", "w", **profile) as out:
-            for top, strip in terrain_strips(width, height):
-                out.write(strip, 1, window=Window(0, top, width, len(strip)))
-        rng = np.random.default_rng(0)
-        n = 20_000
-        x, y = 200_000 + rng.uniform(0, width * 30, n), 4_900_000 - rng.uniform(0, height * 30, n)
-        pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, n)}).to_csv(folder / "wells.csv", index=False)
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        params["data"] = {"elevation": str(folder / "dem.tif"), "wells": str(folder / "wells.csv")}
-        params["terrain"]["resolution"] = 30
-        params["wells"] |= {"x": "x", "y": "y", "crs": "EPSG:32611"}
-        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        _write_large(folder, width, height)
         for stage in ("terrain", "wells", "tile"):
             start = time.perf_counter()
             code = f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__'); " + PEAK
-            done = subprocess.run(
-                [sys.executable, "-c", code],
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            command = [sys.executable, "-c", code]
+            done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
             what = f"{width} x {height} pixels ({width * height * 4 / 1e9:.1f} GB), {stage} stage"
             rows.append((f"{what}: peak memory", f"{_peak(done.stdout):.2f} GB"))
             rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))

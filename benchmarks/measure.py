@@ -2,42 +2,42 @@
 
 import multiprocessing
 import os
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
 EDGE, PRODUCTS = 2048, 8  # edge of the matrices whose product gives the ceiling, and how many are made at a time
+Rows = list[tuple[str, str]]  # of the table of results
 
 
-def side_by_side(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def side_by_side(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each candidate. All run in turn in every round, so that a busy moment meets them all alike."""
     for run in candidates.values():
         run()  # the first run allocates, compiles and fills caches
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, run in candidates.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: median(times) for name, times in seconds.items()}
+    seconds = [{name: _seconds(run) for name, run in candidates.items()} for _ in range(rounds)]
+    return {name: median(measured[name] for measured in seconds) for name in candidates}
 
 
-def _serve(make, arguments, pipe):
+def _serve(make: Callable[..., Callable[[], object]], arguments: list[Any], pipe: Connection) -> None:
     """In a process of its own: make a candidate, then time it whenever asked."""
     run = make(*arguments)
     run()
     while pipe.recv():
-        start = time.perf_counter()
-        run()
-        pipe.send(time.perf_counter() - start)
+        pipe.send(_seconds(run))
 
 
-def apart(candidates: dict[str, tuple], rounds: int) -> dict[str, float]:
+def apart(candidates: dict[str, tuple[Any, ...]], rounds: int) -> dict[str, float]:
     """As `side_by_side`, each candidate in a process of its own: how memory is kept is a property of the process.
 
     A candidate is a function of a module that returns what is to be run, followed by its arguments.
@@ -48,18 +48,17 @@ def apart(candidates: dict[str, tuple], rounds: int) -> dict[str, float]:
         pipes[name], end = context.Pipe()
         workers.append(context.Process(target=_serve, args=(make, arguments, end), daemon=True))
         workers[-1].start()
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(rounds + 1):
-        for name, pipe in pipes.items():
-            pipe.send(True)
-            seconds[name].append(pipe.recv())
-            if not number:
-                seconds[name].clear()  # while the others still started
-    for pipe in pipes.values():
+
+    def ask(pipe: Connection) -> float:
+        pipe.send(True)
+        return pipe.recv()
+
+    seconds = [{name: ask(pipe) for name, pipe in pipes.items()} for _ in range(rounds + 1)]
+    for pipe, worker in zip(pipes.values(), workers, strict=True):
         pipe.send(False)
-    for worker in workers:
         worker.join()
-    return {name: median(times) for name, times in seconds.items()}
+    # in the first round others still started
+    return {name: median(measured[name] for measured in seconds[1:]) for name in candidates}
 
 
 def times(other: float, own: float) -> str:
@@ -92,31 +91,12 @@ def machine() -> dict[str, str]:
     }
 
 
-def ceilings(rounds: int) -> list[tuple[str, str]]:
-    """Matrix product in each dtype, memory copy, and reading a file that the kernel has in its cache or has not."""
+def ceilings(rounds: int) -> Rows:
+    """Matrix product in each dtype, and memory copy."""
     dtypes = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
     source = np.ones(50_000_000)
     target = np.empty_like(source)
-    with tempfile.NamedTemporaryFile(dir=".") as file:
-        file.write(os.urandom(2**20) * 512)
-        file.flush()
-        os.fsync(file.fileno())
-
-        def read(cold):
-            if cold:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            with open(file.name, "rb", buffering=0) as again:
-                while again.read(2**24):
-                    pass
-
-        seconds = side_by_side(
-            {name: matrix_product(dtype) for name, dtype in dtypes.items()}
-            | {"copy": lambda: np.copyto(target, source), "disk": lambda: read(True), "cache": lambda: read(False)},
-            rounds,
-        )
-        size = Path(file.name).stat().st_size
+    products = {name: matrix_product(dtype) for name, dtype in dtypes.items()}
+    seconds = side_by_side(products | {"copy": lambda: np.copyto(target, source)}, rounds)
     rows = [(f"matrix product, {name}", f"{product_rate(seconds[name]):.0f} GFLOP/s") for name in dtypes]
-    rows.append(("memory copy, one thread", f"{source.nbytes / seconds['copy'] / 1e9:.1f} GB/s"))
-    rows.append(("file read, from disk", f"{size / seconds['disk'] / 1e9:.1f} GB/s"))
-    rows.append(("file read, from the kernel's cache", f"{size / seconds['cache'] / 1e9:.1f} GB/s"))
-    return rows
+    return [*rows, ("memory copy, one thread", f"{source.nbytes / seconds['copy'] / 1e9:.1f} GB/s")]

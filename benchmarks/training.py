@@ -1,5 +1,7 @@
 """A training step of this project against a loop as the report describes it and against a plain PyTorch loop."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -7,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
-from benchmarks.measure import apart, matrix_product, product_rate, side_by_side, times
+from benchmarks.measure import Rows, apart, matrix_product, product_rate, side_by_side, times
 from heatflow.config.schema import Recipe
 from heatflow.learning.augment import pipeline
 from heatflow.learning.engine import Engine, keep_freed_memory
@@ -37,14 +39,14 @@ def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
     return nn.Sequential(*body, network.head, network.pool)
 
 
-def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optimizer: type):
+def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optimizer: type) -> Callable[[], None]:
     """A function that trains one epoch: DataLoader, library transforms, convert, forward, backward, step."""
     data = TensorDataset(torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,)))
     network = plain_network(channels, batch_norm=batch_norm).to(dtype)
     steps = optimizer(network.parameters(), lr=0.01)
     augment = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), v2.RandomRotation((0, 90))])
 
-    def epoch():
+    def epoch() -> None:
         network.train()
         for tiles, labels in DataLoader(data, BATCH, shuffle=True):
             loss = functional.cross_entropy(network(augment(tiles).to(dtype)), labels)
@@ -56,7 +58,7 @@ def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optim
     return epoch
 
 
-def own_epoch(engine: Engine, channels: list[int]):
+def own_epoch(engine: Engine, channels: list[int]) -> Callable[[], None]:
     """A function that trains one epoch as the train stage does."""
     keep_freed_memory()
     tiles = torch.randn(TILES, 1, SIZE, SIZE).to(engine.device, engine.dtype)
@@ -66,7 +68,7 @@ def own_epoch(engine: Engine, channels: list[int]):
     schedule = make_schedule(optimizer, RECIPE, 2)
     source = TileSource(part, pipeline(flip=True, rotation=90, noise=0))
 
-    def epoch():
+    def epoch() -> None:
         with reproducible(0):
             train_one_epoch(network, source, RECIPE, engine, optimizer, schedule)
 
@@ -81,7 +83,7 @@ def gflop_per_tile(channels: list[int]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def compare(rounds: int) -> list[tuple[str, str]]:
+def compare(rounds: int) -> Rows:
     """Rows of the table of results."""
     engine = Engine.choose("cpu")
     rows = []
@@ -111,7 +113,7 @@ def compare(rounds: int) -> list[tuple[str, str]]:
     return rows
 
 
-def compare_inference(rounds: int) -> list[tuple[str, str]]:
+def compare_inference(rounds: int) -> Rows:
     """Batched prediction and saliency against one tile at a time."""
     from captum.attr import Saliency
 
@@ -122,13 +124,13 @@ def compare_inference(rounds: int) -> list[tuple[str, str]]:
     plain = NetworkInNetwork(classes=4, channels=HALF, dropout=0.2).eval()
     tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
 
-    def one_by_one():
+    def one_by_one() -> None:
         method = Saliency(plain)
         for tile, k in zip(tiles, target, strict=True):
             method.attribute(tile[None].requires_grad_(), target=int(k), abs=False)
 
     @torch.no_grad()
-    def predict_one_by_one():
+    def predict_one_by_one() -> None:
         for tile in tiles:
             plain(tile[None])
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from benchmarks import ablation
-from heatflow.config import schema as params
+from heatflow.config.load import load
+from heatflow.config.schema import Params
 from tests.helpers import params_with
 
 
@@ -15,7 +16,8 @@ def run_of(predicted, label, tiles, **changes):
     p[np.arange(len(label)), predicted] = 0.7
     table = pd.DataFrame(p, columns=[f"p{k}" for k in range(4)], index=pd.Index(tiles, name="tile"))
     row, col = np.divmod(np.asarray(tiles), 20)
-    return {"predictions": table.assign(label=label, row=row, col=col), "params": params_with(**changes)}
+    predictions, params = table.assign(label=label, row=row, col=col), Params.model_validate(params_with(**changes))
+    return ablation.Result(evaluation={}, train={}, predictions=predictions, params=params)
 
 
 def test_differences_are_taken_on_the_tiles_that_both_runs_have():
@@ -23,13 +25,13 @@ def test_differences_are_taken_on_the_tiles_that_both_runs_have():
     label = rng.integers(0, 4, 400)
     knows = run_of(label, label, np.arange(400))
     guesses = run_of(rng.integers(0, 4, 300), label[100:], np.arange(100, 400))
-    accuracy, auc = ablation._difference(knows, guesses)
-    right = np.mean(guesses["predictions"][["p0", "p1", "p2", "p3"]].to_numpy().argmax(axis=1) == label[100:])
+    accuracy, auc = ablation._difference(knows, guesses).values()
+    right = np.mean(guesses.predictions[["p0", "p1", "p2", "p3"]].to_numpy().argmax(axis=1) == label[100:])
     assert accuracy[0] == pytest.approx(1 - right)
     assert accuracy[1] < accuracy[0] < accuracy[2]
     assert auc[1] > 0.3
     assert ablation._change(accuracy, 100, 1).endswith("better")
-    same = ablation._difference(knows, knows)[0]
+    same = ablation._difference(knows, knows)["accuracy"]
     assert ablation._change(same, 100, 1) == "+0.0 (+0.0 to +0.0), within noise"
 
 
@@ -42,8 +44,8 @@ def test_every_row_is_a_change_that_params_allow(tmp_path):
             assert field in content[section], name
             content[section][field] = yaml.safe_load(value)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-        params.load(tmp_path / "params.yaml", ())
-        assert row.against is None or row.against in ablation.ROWS
+        load(tmp_path / "params.yaml", ())
+        assert row.against == "" or row.against in ablation.ROWS
 
 
 def test_names_tell_runs_apart_and_tables_name_no_folder():
