@@ -106,3 +106,17 @@ def test_damaged_raster_and_elevation_in_feet_are_refused(write_raster, tmp_path
         raster.units = ("ft",)
     with pytest.raises(InputError, match="its unit is 'ft'"), open_elevation(path):
         pass
+
+
+def test_blocks_are_measured_in_bytes_with_all_their_bands(write_raster, monkeypatch):
+    path = write_raster(np.ones((3, 8, 9), dtype=np.float64), interleave="pixel")
+    monkeypatch.setattr("heatflow.geo.elevation.MAX_BLOCK", 3 * 8 * 9 * 8 - 1)
+    with pytest.raises(InputError, match="blocks of 1,728 bytes"), open_elevation(path):
+        pass
+
+
+@pytest.mark.parametrize("content", ["<VRTDataset/>", "\x89HDF"])
+def test_raster_that_no_driver_of_plain_files_opens_has_to_be_named(tmp_path, content):
+    (tmp_path / "dem.tif").write_text(content)
+    with pytest.raises(InputError, match=r"terrain\.driver"), open_elevation(str(tmp_path / "dem.tif")):
+        pass

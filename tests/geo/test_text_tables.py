@@ -7,6 +7,7 @@ import pytest
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
+from heatflow.geo.text_tables import MAX_COLUMNS, MAX_ROWS
 from heatflow.geo.well_placement import place_wells
 from heatflow.geo.well_tables import read_wells
 
@@ -79,3 +80,27 @@ def test_archives_that_cannot_be_unpacked_are_refused(tmp_path, at, value):
     path.write_bytes(raw)
     with pytest.raises(InputError, match="damaged or encrypted"):
         read_wells(str(path), Wells(crs=32611))
+
+
+def test_too_many_rows_are_refused_before_they_are_split(tmp_path):
+    (tmp_path / "w.csv").write_bytes(b"longitude,latitude,residual\n" + b"\n" * MAX_ROWS)
+    with pytest.raises(InputError, match="more than 2,000,000 rows"):
+        read_wells(str(tmp_path / "w.csv"))
+
+
+def test_header_without_end_and_too_many_columns_are_refused(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_bytes(b"longitude,latitude,residual," + b"x," * 1_000_000)
+    with pytest.raises(InputError, match="first line is longer"):
+        read_wells(str(path))
+    path.write_text(",".join(f"c{k}" for k in range(MAX_COLUMNS + 1)) + "\n")
+    with pytest.raises(InputError, match="columns"):
+        read_wells(str(path))
+
+
+def test_table_in_an_archive_is_not_unpacked_beyond_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("heatflow.geo.text_tables.MAX_TEXT", 10_000_000)
+    with zipfile.ZipFile(tmp_path / "w.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("w.csv", b"1,2\n" * 2_600_000)
+    with pytest.raises(InputError, match="more than 10,000,000 bytes"):
+        read_wells(str(tmp_path / "w.zip"))

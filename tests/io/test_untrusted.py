@@ -233,6 +233,17 @@ def test_archive_that_swells_is_refused_before_it_is_unpacked(tmp_path, monkeypa
     refused(path, "more than 0 files")
 
 
+def test_archive_with_paths_out_of_it_is_unpacked_into_its_folder(tmp_path, table, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    pyogrio.write_dataframe(table, tmp_path / "w.fgb", driver="FlatGeobuf")
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.write(tmp_path / "w.fgb", "../../escaped.fgb")
+        archive.writestr(f"{tmp_path}/escaped.txt", "x")
+    assert len(read(tmp_path / "w.zip")) == 2
+    assert not [*tmp_path.parent.rglob("escaped*")]
+
+
 def test_archives_that_cannot_be_looked_into_are_refused(tmp_path):
     (tmp_path / "w.gml").write_bytes(b"\x1f\x8b")
     refused(tmp_path / "w.gml", "gunzip")
