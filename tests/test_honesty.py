@@ -10,8 +10,9 @@ from shapely import Point
 from torchvision.transforms import v2
 
 from heatflow.config.schema import Recipe
-from heatflow.evaluation.baselines import linear, out_of_fold, terrain_statistics
+from heatflow.evaluation.baselines import linear, out_of_fold
 from heatflow.evaluation.intervals import compare
+from heatflow.geo.terrain_statistics import terrain_statistics
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import Folds, split_tiles

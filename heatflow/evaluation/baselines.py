@@ -1,134 +1,192 @@
-"""Baselines: what can be told of a tile without a network, out of fold on the network's own folds.
+"""Baselines: what can be said of a tile without a network, out of fold on the network's own folds.
 
 Each answers one objection to a network's skill. Count: the largest of many residuals is larger than the largest of few,
-so that the number of wells tells the class. Position: the region is hot in places, and the place is all that is known.
+so the number of wells tells the class. Position: the region is hot in places, and the place alone gives the class.
 Terrain statistics, with a linear model or a forest: plain relief says as much as the network does.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import pandas as pd
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-SCALES = (1, 4, 16)  # pixels over which terrain is averaged before its statistics are taken
+from heatflow.config.schema import Tile
+from heatflow.errors import reading
+from heatflow.geo.labels import STATISTICS, classify
+from heatflow.io.text import read_csv
+from heatflow.learning.folds import Folds
+
 TREES = 500
-DOUBT = 0.05  # share of every prediction that is the class shares: no baseline is certain of anything
+SHARE_OF_PRIOR = 0.05  # of every prediction; the rest is the model's, so that no class is held to be impossible
+ON_EVERY_STATISTIC = ("terrain", "count", "position")  # also fitted to the other statistics of a tile's residuals
+ON_RANDOM_FOLDS = ("terrain", "terrain_linear")  # also fitted on the random split, where there is one
+
+Probabilities = dict[tuple[str, ...], np.ndarray]  # (baseline, statistic, random: yes or no): float (n, classes)
 
 
-def terrain_statistics(tile: np.ndarray, resolution: float) -> np.ndarray:
-    """Statistics of a tile's terrain that do not depend on how it is turned.
-
-    Of elevation: mean, standard deviation, skewness, 10th and 90th percentile. At each of three scales: mean and 90th
-    percentile of the slope, standard deviation of the curvature (Laplacian), and mean relief of cells of 8 pixels.
-
-    Parameters
-    ----------
-    tile : float array, shape (size, size), metres, NaN for no data
-    resolution : metres
-
-    Returns
-    -------
-    float64 array, shape (5 + 4 * len(SCALES),)
-    """
-    valid = np.isfinite(tile)
-    if not valid.any():
-        return np.zeros(5 + 4 * len(SCALES))
-    z = tile[valid].astype(np.float64)
-    spread = z.std() or 1.0
-    found = [z.mean(), z.std(), ((z - z.mean()) ** 3).mean() / spread**3, *np.quantile(z, [0.1, 0.9])]
-    for scale in SCALES:
-        coarse = _averaged(tile, scale)
-        if min(coarse.shape) < 3:  # too small a tile to have a slope at this scale
-            found += [0.0] * 4
-            continue
-        pixel = scale * resolution
-        north, east = np.gradient(coarse, pixel)
-        slope = np.hypot(north, east)
-        curvature = ndimage.laplace(coarse) / pixel**2
-        cells = _cells(coarse, 8)
-        relief = np.nanmax(cells, axis=(1, 3), initial=-np.inf) - np.nanmin(cells, axis=(1, 3), initial=np.inf)
-        relief = np.where(relief >= 0, relief, np.nan)
-        found += [_mean(slope), _quantile(slope, 0.9), _deviation(curvature) * 1e6, _mean(relief)]
-    return np.array(found)
-
-
-def _cells(array, size):
-    rows, cols = (max(1, n // size) for n in array.shape)
-    size = min(size, *array.shape)
-    return array[: rows * size, : cols * size].reshape(rows, size, cols, size)
-
-
-def _averaged(tile, scale):
-    if scale == 1:
-        return tile.astype(np.float64)
-    cells = _cells(tile.astype(np.float64), scale)
-    count = np.isfinite(cells).sum(axis=(1, 3))
-    total = np.nansum(cells, axis=(1, 3))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _finite(values):
-    return values[np.isfinite(values)]
-
-
-def _mean(values):
-    values = _finite(values)
-    return values.mean() if values.size else 0.0
-
-
-def _deviation(values):
-    values = _finite(values)
-    return values.std() if values.size else 0.0
-
-
-def _quantile(values, q):
-    values = _finite(values)
-    return np.quantile(values, q) if values.size else 0.0
-
-
-def linear(seed: int):
+def linear(seed: int) -> ClassifierMixin:
     """Logistic regression on standardised columns."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, random_state=seed))
 
 
-def forest(seed: int):
+def forest(seed: int) -> ClassifierMixin:
     """Random forest of trees whose leaves hold three tiles or more."""
     return RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=-1)
 
 
 def out_of_fold(
-    columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int, model: Callable, seed: int
-) -> np.ndarray:
+    columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int, model: Callable[[int], ClassifierMixin],
+    seed: int,
+) -> np.ndarray:  # fmt: skip
     """Class probabilities of every tile from a model that was fitted without its fold; their mean over repeats.
 
-    The model sees the training and the validation tiles: it has nothing to choose by validation, and a baseline is to
-    be as good as it can.
+    The model is fitted to the training and the validation tiles: it has nothing to choose by validation, and a baseline
+    is to be as good as it can.
 
     Parameters
     ----------
     columns : float array, shape (n, k)
+        Predictors.
     label : int array, shape (n,)
+        Class of each tile.
     roles : str array, shape (folds, n)
-    model : makes a scikit-learn classifier from a seed
+        Role of each tile in each fold.
+    classes : int
+        Number of classes, also those that no tile has.
+    model : callable
+        Makes a scikit-learn classifier from a seed, such as `linear` or `forest`.
+    seed : int
 
     Returns
     -------
-    float64 array, shape (n, classes), rows sum to 1
+    float64 array, shape (n, classes)
+        Rows sum to 1.
+
+    Examples
+    --------
+    >>> roles = np.array([["train", "train", "test", "test"], ["test", "test", "train", "train"]])
+    >>> hot = np.array([0, 1, 1, 0])
+    >>> out_of_fold(hot[:, None], hot, roles, 2, linear, seed=0).argmax(axis=1)
+    array([0, 1, 1, 0])
     """
     total, times = np.zeros((len(label), classes)), np.zeros((len(label), 1))
     for fold in roles:
         known, test = np.isin(fold, ("train", "validation")), fold == "test"
-        shares = np.bincount(label[known], minlength=classes) + 0.5
-        total[test] += DOUBT * shares / shares.sum()
+        counts = _counts(label[known], classes)
+        total[test] += SHARE_OF_PRIOR * counts / counts.sum()
         times[test] += 1
-        seen = np.unique(label[known])
-        if len(seen) > 1:
+        present = np.unique(label[known])
+        if len(present) > 1:
             fitted = model(seed).fit(columns[known], label[known])
-            total[np.ix_(test, fitted.classes_)] += (1 - DOUBT) * fitted.predict_proba(columns[test])
-        else:  # nothing to tell apart
-            total[np.ix_(test, seen)] += 1 - DOUBT
+            total[np.ix_(test, fitted.classes_)] += (1 - SHARE_OF_PRIOR) * fitted.predict_proba(columns[test])
+        else:  # a classifier needs two classes
+            total[np.ix_(test, present)] += 1 - SHARE_OF_PRIOR
     return total / times
+
+
+def _counts(label: np.ndarray, classes: int) -> np.ndarray:
+    """Tiles of each class, and half a tile more, so that no class has a share of 0; float64 array, shape (classes,)."""
+    return np.bincount(label, minlength=classes) + 0.5
+
+
+def constant_guess(roles: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
+    """The constant guess: in each fold the class shares of its training tiles; over repeats of the split their mean.
+
+    It ranks no tile of a fold above another, so its ``auc_high`` is 0.5 by definition; taken over all folds it would
+    rank tiles by the accident of which classes were held out.
+
+    Parameters
+    ----------
+    roles : str array, shape (folds, n)
+        Role of each tile in each fold; each tile is tested by one fold or more.
+    label : int array, shape (n,)
+    classes : int
+
+    Returns
+    -------
+    float64 array, shape (n, classes)
+    """
+    tests = roles == "test"
+    shares = np.array([_counts(label[fold == "train"], classes) for fold in roles])
+    shares /= shares.sum(axis=1, keepdims=True)
+    return tests.T @ shares / tests.sum(axis=0)[:, None]
+
+
+def planned_fits(split: Folds, tile: Tile) -> list[tuple[str, str, str]]:
+    """(baseline, statistic, random split: yes or no) of each fit of `baselines_out_of_fold`, in order."""
+    own: str = tile.statistic
+    fits = [(name, own, "no") for name in ("terrain", "terrain_linear", "count", "position")]
+    fits += [(name, other, "no") for other in STATISTICS for name in ON_EVERY_STATISTIC if other != own]
+    return fits + [(name, own, "yes") for name in ON_RANDOM_FOLDS if len(split.compared)]
+
+
+def baselines_out_of_fold(
+    kept: pd.DataFrame, terrain: np.ndarray, split: Folds, tile: Tile, seed: int,
+    on_fit: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Every baseline on every tile, also with other statistics of the wells and on a random split.
+
+    Parameters
+    ----------
+    kept : DataFrame
+        A row for each tile with ``tile``, ``row``, ``col``, ``n_wells`` and ``residual_<statistic>``.
+    terrain : float array, shape (n, k)
+        `heatflow.geo.terrain_statistics` of the tiles.
+    split : Folds
+    tile : Tile
+    seed : int
+    on_fit : callable
+        Called after each baseline.
+
+    Returns
+    -------
+    DataFrame
+        ``tile``, ``baseline``, ``statistic`` (of the residuals, from which the classes follow), ``random`` (yes: on the
+        random split), ``p0`` and so on.
+    """
+    columns = {
+        "terrain": (terrain, forest), "terrain_linear": (terrain, linear),
+        "count": (kept[["n_wells"]].to_numpy(dtype=float), forest),
+        "position": (kept[["row", "col"]].to_numpy(dtype=float), forest),
+    }  # fmt: skip
+    tables = []
+    for name, statistic, random in planned_fits(split, tile):
+        label = classify(kept[f"residual_{statistic}"].to_numpy(), tile.edges)
+        roles = split.roles[split.compared if random == "yes" else split.scored]
+        predictors, model = columns[name]
+        probability = out_of_fold(predictors, label, roles, tile.n_classes, model, seed)
+        table = pd.DataFrame(
+            {"tile": kept["tile"].to_numpy(), "baseline": name, "statistic": statistic, "random": random}
+        )
+        tables.append(table.join(pd.DataFrame(probability, columns=tile.class_columns)))
+        on_fit()
+    return pd.concat(tables)
+
+
+def read_baselines(path: str | Path, ids: np.ndarray, columns: list[str]) -> Probabilities:
+    """Read what `baselines_out_of_fold` returned and a stage wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    ids : int array, shape (n,)
+        Numbers of the tiles, in the order that is wanted.
+    columns : list of str
+        Columns of the class probabilities.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or lacks a tile.
+    """
+    table = read_csv(path)
+    with reading(path):
+        groups = table.groupby(["baseline", "statistic", "random"], sort=False)
+        tables = {tuple(map(str, key)): group.set_index("tile")[columns] for key, group in groups}
+        return {key: table.loc[ids].to_numpy() for key, table in tables.items()}

@@ -1,4 +1,4 @@
-"""Intervals: how far a score may be off, with tiles near each other counted as what they are, no independent draws.
+"""Confidence intervals of scores, with tiles near each other counted as what they are: no independent draws.
 
 Whole blocks of tiles are drawn again and again with replacement (block bootstrap: Künsch, 1989, Annals of Statistics
 17:1217), and every score is taken of every draw. Two predictions are compared draw by draw, on the same tiles.
@@ -24,24 +24,31 @@ def draw_weights(block: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray
 
     Parameters
     ----------
-    block : int array, shape (n,), the block that each tile lies in
+    block : int array, shape (n,)
+        The block that each tile lies in.
+    seed : int
+    draws : int
 
     Returns
     -------
-    float64 array, shape (draws, n); NaN throughout where there are fewer than LEAST_BLOCKS blocks
+    float64 array, shape (draws, n)
+        Shape (1, n) and NaN throughout where there are fewer than LEAST_BLOCKS blocks.
     """
     names, index = np.unique(block, return_inverse=True)
     if len(names) < LEAST_BLOCKS:
         return np.full((1, len(block)), np.nan)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(names), (draws, len(names)))
+    drawn = np.random.default_rng(seed).integers(0, len(names), (draws, len(names)))
     counts = np.zeros((draws, len(names)))
     np.add.at(counts, (np.arange(draws)[:, None], drawn), 1)
     return counts[:, index]
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Central interval of LEVEL of the draws in which the score has a value."""
+    """Central interval of LEVEL of the draws in which the score has a value; NaN where it has none.
+
+    >>> interval(np.array([np.nan, 3.0, 3.0]))
+    (3.0, 3.0)
+    """
     values = values[np.isfinite(values)]
     if not values.size:
         return float("nan"), float("nan")
@@ -61,68 +68,77 @@ def verdict(low: float, high: float) -> str:
 
 
 def compare(
-    label: np.ndarray,
-    network: np.ndarray,
-    baselines: dict[str, np.ndarray],
-    first_high: int,
-    n_wells: np.ndarray,
-    block: np.ndarray,
-    seed: int,
-) -> dict:
-    """The network's headline metrics with intervals, each baseline's beside them, and what the network adds.
+    label: np.ndarray, network: np.ndarray, baselines: dict[str, np.ndarray], first_high: int, n_wells: np.ndarray,
+    block: np.ndarray, seed: int,
+) -> dict:  # fmt: skip
+    """The network's headline metrics with intervals, those of each baseline, and the difference in AUC.
 
     Parameters
     ----------
     label : int array, shape (n,)
-    network : float array, shape (n, classes), out-of-fold probabilities
-    baselines : the same of each baseline; ``constant`` ranks nothing and has an AUC of 0.5 by definition
-    first_high : lowest class above the binary edge
+        True class of each tile.
+    network : float array, shape (n, classes)
+        Out-of-fold probabilities.
+    baselines : dict of float array, shape (n, classes)
+        Out-of-fold probabilities of each baseline; ``constant`` ranks nothing and has an AUC of 0.5 by definition.
+    first_high : int
+        Lowest class above the binary edge.
     n_wells : int array, shape (n,)
-    block : int array, shape (n,), the block that each tile lies in
+    block : int array, shape (n,)
+        The block that each tile lies in.
+    seed : int
 
     Returns
     -------
     dict
         Each metric of the network with ``_low`` and ``_high``; ``baseline`` with the metrics of each, its AUC with
-        ``_low`` and ``_high``; ``skill`` with the network's AUC less each baseline's, ``auc_high`` with ``_low`` and
+        ``_low`` and ``_high``; ``skill`` with the network's AUC minus each baseline's, ``auc_high`` with ``_low`` and
         ``_high``, and the ``verdict`` in words.
+
+    Examples
+    --------
+    >>> label, block = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
+    >>> network, guess = np.eye(2)[label] * 0.8 + 0.1, np.full((40, 2), 0.5)
+    >>> comparison = compare(label, network, {"constant": guess}, 1, np.ones(40), block, seed=0)
+    >>> comparison["auc_high"], comparison["skill"]["constant"]["verdict"]
+    (1.0, 'above')
     """
-    weight = draw_weights(block, seed)
-    once = np.ones((1, len(label)))
+    weight, once = draw_weights(block, seed), np.ones((1, len(label)))
     point, drawn = (scores(label, network, first_high, w, n_wells) for w in (once, weight))
-    found: dict = {}
+    comparison: dict = {}
     for name in NETWORK:
-        low, high = interval(drawn[name])
-        found |= {name: float(point[name][0]), f"{name}_low": low, f"{name}_high": high}
-    found |= {"baseline": {}, "skill": {}}
+        comparison |= _with_interval(name, point[name], drawn[name])
+    comparison |= {"baseline": {}, "skill": {}}
     for name, probability in baselines.items():
         own = scores(label, probability, first_high, once)
         other = scores(label, probability, first_high, weight)["auc_high"]
         if name == "constant":
             own["auc_high"], other = np.array([0.5]), np.full(len(other), 0.5)
-        low, high = interval(other)
-        found["baseline"][name] = {key: float(own[key][0]) for key in BASELINE}
-        found["baseline"][name] |= {"auc_high_low": low, "auc_high_high": high}
-        low, high = interval(drawn["auc_high"] - other)
-        found["skill"][name] = {
-            "auc_high": float(point["auc_high"][0] - own["auc_high"][0]),
-            "auc_high_low": low,
-            "auc_high_high": high,
-            "verdict": verdict(low, high),
-        }
-    return found
+        metrics = {key: float(own[key][0]) for key in BASELINE}
+        comparison["baseline"][name] = metrics | _with_interval("auc_high", own["auc_high"], other)
+        gain = _with_interval("auc_high", point["auc_high"] - own["auc_high"], drawn["auc_high"] - other)
+        comparison["skill"][name] = gain | {"verdict": verdict(gain["auc_high_low"], gain["auc_high_high"])}
+    return comparison
+
+
+def _with_interval(name: str, point: np.ndarray, draws: np.ndarray) -> dict[str, float]:
+    low, high = interval(draws)
+    return {name: float(point[0]), f"{name}_low": low, f"{name}_high": high}
 
 
 def auc_table(
     high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarray, block: np.ndarray, seed: int
 ) -> pd.DataFrame:
-    """AUC of each prediction among tiles of a like number of wells, stratum by stratum and over all of them.
+    """AUC of each prediction among tiles of a similar number of wells, stratum by stratum and over all of them.
 
     Parameters
     ----------
     high : bool array, shape (n,)
-    p_high : for each prediction the probability of being high, float array, shape (n,)
-    n_wells, block : int arrays, shape (n,)
+        Whether each tile is above the binary edge.
+    p_high : dict of float array, shape (n,)
+        Of each prediction the probability of being high.
+    n_wells, block : int array, shape (n,)
+    seed : int
 
     Returns
     -------
@@ -139,6 +155,5 @@ def auc_table(
             continue
         for name, p in p_high.items():
             value = auc(high[here], p[here], weight[:, here], stratum if wells == "equal" else None)
-            low, up = interval(value[1:])
-            rows.append((wells, name, int(here.sum()), high[here].mean(), value[0], low, up))
+            rows.append((wells, name, int(here.sum()), high[here].mean(), value[0], *interval(value[1:])))
     return pd.DataFrame(rows, columns=["wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"])

@@ -1,1 +1,1 @@
-"""Predictions of a whole region, and where they apply."""
+"""Predictions of any place of a region, and where they apply."""

@@ -1,0 +1,87 @@
+"""Statistics of a tile's terrain: the columns of the terrain baselines and of the area of applicability."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy import ndimage
+
+from heatflow.geo.attributes import block_mean
+
+SCALES = (1, 4, 16)  # pixels over which terrain is averaged before its slope, curvature and relief are taken
+RELIEF_CELL = 8  # pixels, edge of the cells in which relief is taken
+
+
+def terrain_statistics(tile: np.ndarray, resolution: float) -> np.ndarray:
+    """Statistics of a tile's terrain that do not depend on how it is turned.
+
+    Of elevation: mean, standard deviation, skewness, 10th and 90th percentile. At each of three scales: mean and 90th
+    percentile of the slope, standard deviation of the curvature (Laplacian), and mean relief of cells of 8 pixels.
+
+    Parameters
+    ----------
+    tile : float array, shape (size, size)
+        Elevation in metres, NaN for no data.
+    resolution : float
+        Edge of a pixel in metres.
+
+    Returns
+    -------
+    float64 array, shape (17,)
+        Elevation and relief in metres, slope in metres per metre, curvature in 1e-6 per metre; 0 where a tile has no
+        data, or is too small to have a slope at a scale.
+
+    Examples
+    --------
+    >>> ramp = np.tile(np.arange(64.0) * 20, (64, 1))
+    >>> terrain_statistics(ramp, resolution=200)[5::4]
+    array([0.1, 0.1, 0.1])
+    """
+    z = tile[np.isfinite(tile)].astype(np.float64)
+    if not z.size:
+        return np.zeros(5 + 4 * len(SCALES))
+    spread = z.std() or 1.0
+    statistics = [z.mean(), z.std(), ((z - z.mean()) ** 3).mean() / spread**3, *np.quantile(z, [0.1, 0.9])]
+    for scale in SCALES:
+        statistics += _shape(block_mean(tile.astype(np.float64), scale), scale * resolution)
+    return np.array(statistics)
+
+
+def statistics_of_tiles(
+    tiles: Iterable[np.ndarray], resolution: float, on_tile: Callable[[], object] = lambda: None
+) -> np.ndarray:
+    """`terrain_statistics` of several tiles.
+
+    Parameters
+    ----------
+    tiles : iterable of float array, shape (size, size)
+        Elevation in metres, NaN for no data.
+    resolution : float
+        Edge of a pixel in metres.
+    on_tile : callable
+        Called after each tile.
+
+    Returns
+    -------
+    float64 array, shape (n, 17)
+    """
+    rows = []
+    for tile in tiles:
+        rows.append(terrain_statistics(np.asarray(tile), resolution))
+        on_tile()
+    return np.array(rows)
+
+
+def _shape(elevation: np.ndarray, resolution: float) -> list[float]:
+    """Mean and 90th percentile of the slope, standard deviation of the curvature, and mean relief of cells."""
+    if min(elevation.shape) < 3:
+        return [0.0] * 4
+    slope = np.hypot(*np.gradient(elevation, resolution))
+    curvature = ndimage.laplace(elevation) / resolution**2
+    edge = min(RELIEF_CELL, *elevation.shape)
+    rows, columns = (n // edge for n in elevation.shape)
+    cells = elevation[: rows * edge, : columns * edge].reshape(rows, edge, columns, edge)
+    relief = np.nanmax(cells, axis=(1, 3), initial=-np.inf) - np.nanmin(cells, axis=(1, 3), initial=np.inf)
+    slope, curvature, relief = (values[np.isfinite(values)] for values in (slope, curvature, relief))
+    steep = (slope.mean(), np.quantile(slope, 0.9)) if slope.size else (0.0, 0.0)
+    bent = curvature.std() * 1e6 if curvature.size else 0.0
+    return [*steep, bent, relief.mean() if relief.size else 0.0]

@@ -1,0 +1,58 @@
+"""Lines about baselines and about the evaluation of out-of-fold predictions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from heatflow.config.schema import Tile
+
+
+def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile) -> list[str]:
+    """Accuracy of each baseline on the classes of the tiles themselves.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `heatflow.evaluation.baselines.baselines_out_of_fold` returns it.
+    label : int array, shape (n,)
+    tile : Tile
+    """
+    own = table[(table["statistic"] == tile.statistic) & (table["random"] == "no")]
+    return [
+        f"{name}: right on {np.mean(group[tile.class_columns].to_numpy().argmax(axis=1) == label):.1%} "
+        f"of {len(label)} tiles"
+        for name, group in own.groupby("baseline", sort=False)
+    ]
+
+
+def evaluation_lines(metrics: dict[str, Any], binary_edge: float, path: Path, strata: Path) -> list[str]:
+    """Headline metrics beside the constant guess, and the AUC beside each baseline's.
+
+    Parameters
+    ----------
+    metrics : dict
+        Of a `heatflow.evaluation.evaluate.Evaluation`.
+    binary_edge : float
+        mW/m2.
+    path, strata : Path
+        Files that hold the metrics and the AUC by the number of wells.
+    """
+    guess = metrics["baseline"]["constant"]
+    compared = [
+        f"{skill['verdict']} {name} {metrics['baseline'][name]['auc_high']:.3f}"
+        for name, skill in metrics["skill"].items()
+    ]
+    return [
+        f"accuracy {metrics['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), above {binary_edge:g} mW/m2 "
+        f"or not {metrics['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}) -> {path}",
+        f"AUC {metrics['auc_high']:.3f}: {', '.join(compared)}",
+        f"AUC among tiles with a similar number of wells: {metrics['auc_equal_count']:.3f} -> {strata}",
+    ]
+
+
+def confusion_title(metrics: dict[str, Any]) -> str:
+    """Title of the confusion matrix."""
+    guess = metrics["baseline"]["constant"]["accuracy"]
+    return f"{metrics['tiles']} tiles, out of fold\naccuracy {metrics['accuracy']:.1%} (constant guess {guess:.1%})"

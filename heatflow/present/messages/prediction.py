@@ -1,0 +1,31 @@
+"""Lines about the prediction map."""
+
+from pathlib import Path
+
+from heatflow.prediction.prediction_map import PredictionMap
+
+
+def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str]:
+    """Windows that are predicted, and the best place.
+
+    Parameters
+    ----------
+    prediction : PredictionMap
+    raster, places : Path
+        Files that hold the probabilities and the best places.
+    """
+    counts = prediction.counts
+    lines = [
+        f"{len(prediction.windows)} of {counts['windows']} windows predicted ({counts['low_data']} with too little "
+        f"data, {counts['learnt_from']} in the training area of every network) -> {raster}"
+    ]
+    if prediction.places.empty:
+        return lines
+    best = prediction.places.iloc[0]
+    probability, number = min(best["p_high"], 0.99), int(best["networks"])
+    networks = "1 network" if number == 1 else f"{number} networks"
+    return [
+        *lines,
+        f"the best of {len(prediction.places)} places: latitude {best['lat']:.2f}, longitude {best['lon']:.2f}, "
+        f"p = {probability:.2f} by {networks} -> {places}",
+    ]
