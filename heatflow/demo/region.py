@@ -54,18 +54,15 @@ class Region:
 
     def layers(self) -> dict[str, geopandas.GeoDataFrame]:
         """Wells (without the truth), structures and faults as vector layers."""
-        kinds, traces = zip(*self.faults, strict=True)
-        geometry = {
-            "wells": geopandas.points_from_xy(self.wells.x, self.wells.y),
-            "structures": geopandas.points_from_xy(self.structures.x, self.structures.y),
-            "faults": [LineString(trace) for trace in traces],
-        }
-        table = {
-            "wells": self.wells[["heat_flow"]], "structures": self.structures[["kind", "hot"]],
-            "faults": pd.DataFrame({"kind": kinds}),
-        }  # fmt: skip
         crs = self.grid.crs.to_wkt()
-        return {name: geopandas.GeoDataFrame(table[name], geometry=geometry[name], crs=crs) for name in table}
+
+        def points(table: pd.DataFrame, columns: list[str]) -> geopandas.GeoDataFrame:
+            return geopandas.GeoDataFrame(table[columns], geometry=geopandas.points_from_xy(table.x, table.y), crs=crs)
+
+        traces = [LineString(trace) for _, trace in self.faults]
+        faults = geopandas.GeoDataFrame({"kind": [kind for kind, _ in self.faults]}, geometry=traces, crs=crs)
+        wells, structures = points(self.wells, ["heat_flow"]), points(self.structures, ["kind", "hot"])
+        return {"wells": wells, "structures": structures, "faults": faults}
 
 
 def make_region(demo: Demo = Demo()) -> Region:

@@ -57,11 +57,11 @@ class TileAttributes:
             distance to it, metres, as far as FARTHEST, NaN throughout where none is that near to the tile.
         """
         arrays: dict[str, np.ndarray] = {}
-        size, reach = self.tiles.size, round(FARTHEST / self.tiles.grid.resolution)
+        size, margin, reach = self.tiles.size, self._pixels(MARGIN), self._pixels(FARTHEST)
         tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
             corners = zip(tops, lefts, strict=True)
-            around = (read_around(terrain, *corner, size, self._margin) for corner in corners)  # read by one thread
+            around = (read_around(terrain, *corner, size, margin) for corner in corners)  # read by one thread
             for k, tile in enumerate(pool.map(self._attributes, around)):
                 for name, shapes in self.features.items():  # rasterising is not for threads
                     tile[name] = distance(shapes, self.tiles.grid, tops[k], lefts[k], size, reach)
@@ -70,9 +70,8 @@ class TileAttributes:
                 on_tile()
         return arrays
 
-    @property
-    def _margin(self) -> int:
-        return round(MARGIN / self.tiles.grid.resolution)
+    def _pixels(self, metres: float) -> int:
+        return round(metres / self.tiles.grid.resolution)
 
     def _attributes(self, around: np.ndarray) -> dict[str, np.ndarray]:
         """Attributes of a tile, from it and the terrain around it."""
@@ -81,5 +80,5 @@ class TileAttributes:
         steep = smoothed(attributes["slope"], STEEPNESS / resolution)
         attributes["steepness"] = np.where(np.isfinite(around), steep, np.nan)
         attributes["background"] = smoothed(around, BACKGROUND / resolution)
-        inner = slice(self._margin, self._margin + self.tiles.size)
+        inner = slice(self._pixels(MARGIN), self._pixels(MARGIN) + self.tiles.size)
         return {name: array[inner, inner] for name, array in attributes.items()}

@@ -123,10 +123,8 @@ def explain_no_fit(table: geopandas.GeoDataFrame, grid: Grid) -> str:
     inside = int(grid.contains(*grid.pixel(exchanged.x[finite], exchanged.y[finite])).sum())
     if not inside:
         return ""
-    return (
-        f" With longitude and latitude exchanged {inside} of them would lie on the raster: exchange wells.x and "
-        "wells.y."
-    )
+    lie = f"{inside} of them would lie on the raster"
+    return f" With longitude and latitude exchanged {lie}: exchange wells.x and wells.y."
 
 
 def _check_unit(heat_flow: pd.Series) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 import geopandas
 import numpy as np
 import pandas as pd
-from rasterio.crs import CRS
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
@@ -137,7 +136,10 @@ def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoData
             f"data.wells: {path}: the coordinate reference system of columns {x!r} and {y!r} is not known; "
             "set wells.crs (EPSG:4326 for longitude and latitude in degrees)"
         )
-    return _points(table, x, y, parse_crs(crs, "wells.crs"))
+    easting, northing = _numbers(table[x]), _numbers(table[y])
+    points = geopandas.GeoSeries.from_xy(easting, northing, crs=parse_crs(crs, "wells.crs").to_wkt())
+    points[easting.isna() | northing.isna()] = None
+    return geopandas.GeoDataFrame(table.drop(columns="geometry", errors="ignore"), geometry=points)
 
 
 def _read_vector(path: str, layer: str | None, crs: str | int | None) -> geopandas.GeoDataFrame:
@@ -166,13 +168,6 @@ def _read_vector(path: str, layer: str | None, crs: str | int | None) -> geopand
     if table.crs is None:
         raise InputError(f"data.wells: {path}: has no coordinate reference system; set wells.crs")
     return table
-
-
-def _points(table: pd.DataFrame, x: str, y: str, crs: CRS) -> geopandas.GeoDataFrame:
-    easting, northing = _numbers(table[x]), _numbers(table[y])
-    points = geopandas.GeoSeries.from_xy(easting, northing, crs=crs.to_wkt())
-    points[easting.isna() | northing.isna()] = None
-    return geopandas.GeoDataFrame(table.drop(columns="geometry", errors="ignore"), geometry=points)
 
 
 def _without_impossible_places(wells: geopandas.GeoDataFrame, path: str) -> geopandas.GeoDataFrame:

@@ -84,3 +84,11 @@ def test_background_is_recovered_from_the_wells_alone(region):
     assert error.std() < 10
     truth = np.searchsorted([25, 50, 200], wells.residual)
     assert np.mean(np.searchsorted([25, 50, 200], wells.heat_flow - estimate) == truth) > 0.95
+
+
+def test_layers_hold_no_truth_about_wells(region):
+    layers = region.layers()
+    assert list(layers["wells"].columns) == ["heat_flow", "geometry"]
+    assert [len(layers[name]) for name in ("wells", "structures", "faults")] == [
+        len(region.wells), len(region.structures), len(region.faults),
+    ]  # fmt: skip

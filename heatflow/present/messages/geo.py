@@ -62,10 +62,8 @@ def tiles_lines(labelled: LabelledTiles, min_wells: int, class_names: list[str])
     counts = (f"{name}: {n}" for name, n in zip(class_names, labelled.classes, strict=True))
     yield f"classes {', '.join(counts)} (mW/m2)"
     if labelled.n_unplaced:
-        yield (
-            f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile (past the last whole one, or between "
-            "tiles)"
-        )
+        where = "past the last whole one, or between tiles"
+        yield f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile ({where})"
 
 
 def filter_lines(filtered: FilteredTiles, ledger: Path) -> Iterator[str]:
