@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pyproj
-import rasterio
+import rasterio.shutil
 import yaml
 from rasterio.transform import from_origin
 
@@ -159,14 +159,16 @@ class Campaign:
             self.faults.append(f"{kind}: {verdict}: {what}\n" + "\n".join(said.splitlines()[-12:]))
 
     def table(self) -> str:
-        """How the cases ended, a row for each kind."""
-        kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
+        """How the cases ended, a row for each kind, as Markdown."""
         verdicts = ("correct", "refused", *FAULTS)
-        lines = ["| kind | cases | " + " | ".join(verdicts) + " |", "|" + " --- |" * (len(verdicts) + 2)]
-        for kind in [*kinds, None]:
-            numbers = [sum(n for (k, v), n in self.counts.items() if v == w and kind in (k, None)) for w in verdicts]
-            lines.append(f"| {kind or 'all'} | {sum(numbers)} | " + " | ".join(map(str, numbers)) + " |")
-        return "\n".join(lines)
+        numbers = {kind: [self.counts[kind, v] for v in verdicts] for kind in dict.fromkeys(k for k, _ in self.counts)}
+        numbers["all"] = [sum(column) for column in zip(*numbers.values(), strict=True)]
+        rows = [
+            ("kind", "cases", *verdicts),
+            ("---",) * (len(verdicts) + 2),
+            *((kind, sum(n), *n) for kind, n in numbers.items()),
+        ]
+        return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
 def write_params(folder: Path, base: Sections = TINY, **changes: dict[str, Any]) -> None:
@@ -186,56 +188,42 @@ def terrain_array() -> np.ndarray:
     return array
 
 
-def flipped(rng: random.Random, raw: bytes, first: int | None = None) -> bytes:
-    """Change some bits, anywhere or among the `first` bytes."""
-    changed = bytearray(raw)
-    for _ in range(rng.choice([1, 1, 2, 4, 16, 64])):
-        changed[rng.randrange(min(len(raw), first or len(raw)))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
 def damaged(rng: random.Random, raw: bytes) -> tuple[str, bytes]:
     """Bytes as a bad disk, a broken download or an enemy leaves them, and what was done to them."""
     at, length = rng.randrange(len(raw)), rng.choice([1, 3, 17, 200, 4000])
+    flipped = bytearray(raw)
+    for _ in range(rng.choice([1, 1, 2, 4, 16, 64])):
+        flipped[rng.randrange(min(len(raw), rng.choice([400, len(raw)])))] ^= 1 << rng.randrange(8)
     kinds = {
-        "bits flipped": lambda: flipped(rng, raw),
-        "bits of the header flipped": lambda: flipped(rng, raw, 400),
-        "cut short": lambda: raw[:at],
-        "cut short by a little": lambda: raw[: len(raw) - rng.randrange(1, 64)],
-        "bytes put in": lambda: raw[:at] + rng.randbytes(length) + raw[at:],
-        "bytes taken out": lambda: raw[:at] + raw[at + length :],
-        "zeros": lambda: raw[:at] + bytes(min(length, len(raw) - at)) + raw[at + length :],
-        "doubled": lambda: raw + raw,
-        "empty": lambda: b"",
-        "noise": lambda: rng.randbytes(length),
+        "bits flipped": bytes(flipped),
+        "cut short": raw[:at],
+        "cut short by a little": raw[: len(raw) - rng.randrange(1, 64)],
+        "bytes put in": raw[:at] + rng.randbytes(length) + raw[at:],
+        "bytes taken out": raw[:at] + raw[at + length :],
+        "zeros": raw[:at] + bytes(min(length, len(raw) - at)) + raw[at + length :],
+        "doubled": raw + raw,
+        "empty": b"",
+        "noise": rng.randbytes(length),
     }
-    what = rng.choice([*kinds])
-    return what, kinds[what]()
+    return rng.choice([*kinds.items(), ("bits flipped", kinds["bits flipped"])])
 
 
 # ---- rasters
 
 
 def base_rasters(folder: Path) -> list[Path]:
-    """Write the terrain as GeoTIFFs and as text."""
-    array, transform = terrain_array(), from_origin(LEFT, TOP, STEP, STEP)
-    common = {"crs": CRS, "transform": transform, "width": WIDTH, "height": HEIGHT, "count": 1, "driver": "GTiff"}
+    """Write the terrain as GeoTIFFs of floats and of integers, and as text."""
+    array = terrain_array()
     whole = np.where(np.isnan(array), -32768, array.round()).astype(np.int16)
-    tiled = {"nodata": np.nan, "compress": "DEFLATE", "tiled": True, "blockxsize": 32, "blockysize": 32, "predictor": 3}
-    paths = []
-    for name, values, options in (
-        ("tiled.tif", array, tiled),
-        ("strips.tif", whole, {"nodata": -32768}),
-        ("lzw.tif", whole, {"nodata": -32768, "compress": "LZW"}),
-    ):
-        with rasterio.open(folder / name, "w", dtype=values.dtype.name, **common, **options) as out:
+    tiled = {"compress": "DEFLATE", "tiled": True, "blockxsize": 32, "blockysize": 32, "predictor": 3}
+    for name, values, nodata, options in (("tiled", array, np.nan, tiled), ("strips", whole, -32768, {})):
+        with rasterio.open(
+            folder / f"{name}.tif", "w", driver="GTiff", dtype=values.dtype.name, nodata=nodata, crs=CRS, width=WIDTH,
+            height=HEIGHT, count=1, transform=from_origin(LEFT, TOP, STEP, STEP), **options,
+        ) as out:  # fmt: skip
             out.write(values, 1)
-        paths.append(folder / name)
-    rows = "\n".join(" ".join(map(str, row)) for row in whole.tolist())
-    header = f"ncols {WIDTH}\nnrows {HEIGHT}\nxllcorner {LEFT}\nyllcorner {TOP - HEIGHT * STEP}\ncellsize {STEP}\n"
-    (folder / "grid.asc").write_text(f"{header}NODATA_value -32768\n{rows}\n")
-    (folder / "grid.prj").write_text(pyproj.CRS(CRS).to_wkt("WKT1_ESRI"))
-    return [*paths, folder / "grid.asc"]
+    rasterio.shutil.copy(folder / "strips.tif", folder / "grid.asc", driver="AAIGrid")
+    return [folder / name for name in ("tiled.tif", "strips.tif", "grid.asc")]
 
 
 def check_terrain(source: str) -> str | None:
