@@ -32,7 +32,7 @@ USE = """<script>addEventListener("load", () => {
     document.getElementById(id).value = value;
     document.getElementById(id).dispatchEvent(new Event("change"));
   };
-  choose("colour", "called");
+  choose("colour", "predicted");
   choose("overlay", "probability");
   found.layers = [...map.querySelectorAll("image[data-layer]")].map((i) => i.getAttribute("visibility")).join(" ");
   const legend = document.getElementById("legend"), over = legend.querySelector(".ramp").textContent;
@@ -124,7 +124,7 @@ def in_browser(text, folder, width, dark=False):
     assert outcome, done.stderr[-2000:]
     found = json.loads(html.unescape(outcome[-1]))
     assert found.pop("overlay") == ["none", True]
-    assert found.pop("back") == ["called", None]
+    assert found.pop("back") == ["predicted", None]
     assert found.pop("followed")
     assert found.pop("kept")
     assert found.pop("touch") == ["none", "pan-y"]

@@ -1,7 +1,6 @@
-"""How QGIS draws a raster when it is opened: a .qml file of the same name beside it."""
+"""Styles for QGIS: a .qml file beside a raster of the same name says how it is drawn."""
 
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
@@ -9,38 +8,39 @@ from matplotlib.colors import to_hex
 from heatflow.io.atomic import replacing
 
 STOPS = 9
+ITEM = '          <item value="{value:.6g}" label="{value:.3g}" color="{colour}" alpha="255"/>\n'
+STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+<qgis version="3.28" styleCategories="Symbology">
+  <pipe>
+    <rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="0.8" alphaBand="-1" \
+classificationMin="{low:.6g}" classificationMax="{high:.6g}">
+      <rastershader>
+        <colorrampshader colorRampType="INTERPOLATED" clip="0" classificationMode="1" \
+minimumValue="{low:.6g}" maximumValue="{high:.6g}">
+{items}        </colorrampshader>
+      </rastershader>
+    </rasterrenderer>
+  </pipe>
+</qgis>
+"""
 
 
 def write_style(path: str | Path, band: int, low: float, high: float, colours: str) -> None:
-    """Write the style of one band of a raster: colours of a matplotlib map between two values, linear.
+    """Write the style of one band of a raster: a matplotlib colour map, linear between two values.
 
     Parameters
     ----------
-    path : of the .qml file
-    band : number of the band, from 1
+    path : str or Path
+        The .qml file.
+    band : int
+        Number of the band, from 1.
+    low, high : float
+        Values of the first and the last colour.
+    colours : str
+        Name of the colour map.
     """
-    items = []
-    for k in range(STOPS):
-        value = low + (high - low) * k / (STOPS - 1)
-        colour = to_hex(colormaps[colours](k / (STOPS - 1)))
-        items.append(
-            f'          <item value="{value:.6g}" label={quoteattr(f"{value:.3g}")} color="{colour}" alpha="255"/>'
-        )
-    lines = [
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>",
-        '<qgis version="3.28" styleCategories="Symbology">',
-        "  <pipe>",
-        f'    <rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="0.8" alphaBand="-1" '
-        f'classificationMin="{low:.6g}" classificationMax="{high:.6g}">',
-        "      <rastershader>",
-        '        <colorrampshader colorRampType="INTERPOLATED" clip="0" classificationMode="1" '
-        f'minimumValue="{low:.6g}" maximumValue="{high:.6g}">',
-        *items,
-        "        </colorrampshader>",
-        "      </rastershader>",
-        "    </rasterrenderer>",
-        "  </pipe>",
-        "</qgis>",
-    ]
+    shares = [k / (STOPS - 1) for k in range(STOPS)]
+    stops = [(low + (high - low) * share, to_hex(colormaps[colours](share))) for share in shares]
+    items = "".join(ITEM.format(value=value, colour=colour) for value, colour in stops)
     with replacing(path) as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        beside.write_text(STYLE.format(band=band, low=low, high=high, items=items), encoding="utf-8")

@@ -46,8 +46,8 @@
   const ways = {
     none: { fill: () => "transparent", entries: [] },
     label: { fill: (t) => data.colours[t.label], entries: classes },
-    called: { fill: (t) => data.colours[t.called], entries: classes },
-    correct: { fill: (t) => (t.called === t.label ? "#0072B2" : "#E69F00"),
+    predicted: { fill: (t) => data.colours[t.predicted], entries: classes },
+    correct: { fill: (t) => (t.predicted === t.label ? "#0072B2" : "#E69F00"),
       entries: [["#0072B2", "correct"], ["#E69F00", "incorrect"]] },
   };
   const colours = document.getElementById("colour");
@@ -61,7 +61,7 @@
     }
     const { ramp, ends } = overlay.selectedOptions[0].dataset;
     const entries = ramp ? [...way.entries, [ramp, ends, ramp.startsWith("#") ? "" : "ramp"]] : [...way.entries];
-    if (drawn.checked && way.entries !== classes) entries.push(...classes.map(([shade, text]) => [shade, `well ${text}`, "dot"]));
+    if (drawn.checked && way.entries !== classes) entries.push(...classes.map(([shade, text]) => [shade, `well: ${text}`, "dot"]));
     legend.replaceChildren(...entries.map(([shade, text, kind]) => {
       const entry = document.createElement("span");
       entry.className = kind || "";
@@ -142,12 +142,12 @@
     const title = document.createElement("h3");
     title.textContent = `Tile ${tile.id}`;
     const list = document.createElement("dl");
-    line(list, "class", `${data.classes[tile.label]} mW/m²`);
-    line(list, "predicted", `${data.classes[tile.called]} mW/m²`);
-    line(list, data.statistic, `${Math.round(tile.residual)} mW/m²`);
-    line(list, "wells", tile.wells);
+    line(list, `${data.statistic}, mW/m²`, Math.round(tile.residual));
+    line(list, "class, mW/m²", data.classes[tile.label]);
+    line(list, "predicted class", data.classes[tile.predicted]);
     tile.p.forEach((p, k) => line(list, `p(${data.classes[k]})`, p > 0.99 ? ">0.99" : p < 0.01 ? "<0.01" : p.toFixed(2)));
-    line(list, "tested by fold", tile.fold);
+    line(list, "wells", tile.wells);
+    line(list, "test fold", tile.fold);
     const parts = [title, list];
     if (data.sheet) {
       const row = document.createElement("div");

@@ -1,0 +1,78 @@
+import pandas as pd
+
+from heatflow.present import report_content
+from tests.present.helpers import NAN, make_evaluation, make_method
+
+
+def headline(*values):
+    text = " ".join(report_content.headline(make_evaluation(*values), 2, "above 50"))
+    return text.replace("\u00a0", " ")
+
+
+def test_headline_of_skill():
+    text = headline(0.7, 0.62, 0.78)
+    assert "0.700 (0.620 to 0.780). This is better than the 0.5 of guessing." in text
+    assert "“number of wells” with an AUC of 0.800" in text
+    assert "+0.200 (+0.120 to +0.280), no clear difference." in text
+    assert "46.0 % (40.0 % to 52.0 %)" in text
+    assert "The most common class alone is correct for 45.0 %." in text
+
+
+def test_headline_of_no_skill():
+    text = headline(0.51, 0.45, 0.58, "within noise of", "below")
+    assert "This is no skill: it is not clearly better than the 0.5 of guessing." in text
+    assert "+0.010 (−0.050 to +0.080), worse." in text
+
+
+def test_headline_names_all_baselines_that_the_network_does_not_beat():
+    evaluation = make_evaluation()
+    for part in ("baseline", "skill"):
+        evaluation[part]["position"] = evaluation[part]["count"] | ({"auc_high": 0.6} if part == "baseline" else {})
+    assert report_content.headline(evaluation, 2, "above 50")[-1].endswith("either: position of the tile.")
+
+
+def test_nothing_is_ranked_where_all_tiles_are_high():
+    assert headline(None).endswith("Either all tiles are above 50 or none is, so there is nothing to rank.")
+    charts = report_content.skill_charts(make_evaluation(None), pd.DataFrame(), pd.DataFrame(), "above 50")
+    assert not any(charts.values())
+
+
+def test_confusion_counts_every_pair_of_classes():
+    table = pd.DataFrame({"actual": ["a", "b", "b"], "predicted": ["b", "b", "b"]})
+    assert report_content.confusion_table(table, ["a", "b"]) == [[0, 1], [0, 2]]
+
+
+def test_checks_have_a_cell_for_each_method():
+    rows = report_content.check_rows({"grad_cam": make_method(deletion=0.25), "gradient": make_method()})
+    assert rows == [
+        ("passed all checks", ["no", "no"]), ("rank correlation, randomised down to block 1 ↓", ["–", "–"]),
+        ("deletion ↓", ["0.250", "–"]),
+    ]  # fmt: skip
+
+
+def test_maps_stand_beside_controls_that_need_no_network():
+    known = {"auc": 0.7576, "auc_called_high": 0.79, "auc_as_steep": NAN}
+    slope = {"auc": 0.7481, "auc_called_high": 0.73, "auc_as_steep": 0.5}
+    assert report_content.known_rows({"grad_cam": make_method(structures=known)}, {"slope": slope}) == (
+        "structures",
+        [("Grad-CAM", ["0.758", "0.790", "–"]), ("slope (no network)", ["0.748", "0.730", "0.500"])],
+    )
+    assert report_content.known_rows({"grad_cam": make_method()}, {}) == ("", [])
+
+
+def test_strata_and_statistics_have_a_row_each_with_the_auc_of_every_prediction():
+    auc = {"auc_low": NAN, "auc_high": NAN, "tiles": 3, "high_share": 0.5, "wells": "equal", "statistic": "max"}
+    table = pd.DataFrame([
+        auc | {"prediction": "network", "auc": 0.7}, auc | {"prediction": "count", "auc": 0.6},
+        auc | {"prediction": "network", "auc": 0.8, "wells": "all"},
+    ])  # fmt: skip
+    first, second = report_content.strata_rows(table)
+    assert first["auc"] == {"network": "0.70", "count": "0.60"}
+    assert (first["wells"], first["tiles"], first["share"], second["auc"]) == ("equal", 3, 0.5, {"network": "0.80"})
+    (row,) = report_content.statistics_rows(table)
+    assert (row["statistic"], row["auc"]) == ("max", {"network": "0.70", "count": "0.60"})
+
+
+def test_an_experiment_that_is_compared_with_none_has_no_text_for_it():
+    rows = report_content.ablation_rows(pd.DataFrame({"run": ["a", "b"], "against": [None, "a"], "auc": [0.5, NAN]}))
+    assert rows == [{"run": "a", "against": None, "auc": 0.5}, {"run": "b", "against": "a", "auc": None}]
