@@ -69,8 +69,6 @@ def checksums(params: Params, outputs: Iterable[Path]) -> list[tuple[str, str]]:
 def params_text(params: Params) -> str:
     """The params as YAML; those of the demo are left out where the region is another."""
     data = {key: shown_path(value) for key, value in vars(params.data).items() if params.data.applies(value)}
-    sections = {name: section for name, section in vars(params).items() if name not in ("data", "demo")}
-    if params.data.is_demo:
-        sections["demo"] = params.demo
-    rest = {name: sections[name].model_dump(mode="json") for name in sorted(sections)}
+    sections = {name: getattr(params, name).model_dump(mode="json") for name in sorted(vars(params)) if name != "data"}
+    rest = {name: values for name, values in sections.items() if name != "demo" or params.data.is_demo}
     return yaml.safe_dump({"data": data} | rest, sort_keys=False, allow_unicode=True)
