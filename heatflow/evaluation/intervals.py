@@ -157,3 +157,31 @@ def auc_table(
             value = auc(high[here], p[here], weight[:, here], stratum if wells == "equal" else None)
             rows.append((wells, name, int(here.sum()), high[here].mean(), value[0], *interval(value[1:])))
     return pd.DataFrame(rows, columns=["wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"])
+
+
+def mean_with_interval(values: np.ndarray, block: np.ndarray, seed: int, name: str) -> dict[str, float]:
+    """Mean over the tiles that have a value, with its interval from draws of whole blocks.
+
+    Parameters
+    ----------
+    values : float array, shape (n,)
+        NaN for tiles without a value.
+    block : int array, shape (n,)
+        The block that each tile lies in.
+    seed : int
+    name : str
+        Of the mean.
+
+    Returns
+    -------
+    dict of str to float
+        The mean under `name`, with ``_low`` and ``_high``; NaN where no tile has a value, the interval also where there
+        are too few blocks.
+    """
+    here = np.isfinite(values)
+    if not here.any():
+        return dict.fromkeys([name, f"{name}_low", f"{name}_high"], float("nan"))
+    weight = draw_weights(block[here], seed)
+    with np.errstate(invalid="ignore"):
+        low, high = interval(weight @ values[here] / weight.sum(axis=1))
+    return {name: float(values[here].mean()), f"{name}_low": low, f"{name}_high": high}

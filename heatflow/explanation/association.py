@@ -1,11 +1,12 @@
-"""Do saliency maps follow an attribute of the terrain, more than maps laid over it anyhow would?
+"""Association: do saliency maps follow an attribute of the terrain more closely than by chance?
 
-Both are ranked within a tile and correlated (Spearman). Maps are smooth, so neighbouring pixels are no independent
-evidence: the null moves and turns the map within its tile, edges joined, which keeps its own smoothness and breaks its
-tie to the terrain (toroidal shifts: Harms and Fewell in ecology; Fortin and Dale, 2005, *Spatial Analysis*).
+Both are ranked within a tile and correlated (Spearman). Maps are smooth, so that neighbouring pixels are not
+independent. The null moves and turns the map within its tile, edges joined: the map keeps its own smoothness and loses
+its tie to the terrain (toroidal shifts: Harms and Fewell in ecology; Fortin and Dale, 2005, *Spatial Analysis*).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,16 @@ from scipy import fft
 from scipy.stats import rankdata
 
 from heatflow.evaluation.intervals import draw_weights, interval
+from heatflow.explanation.explained_tiles import ExplainedTiles
+from heatflow.geo.attributes import block_mean
 
 ATTRIBUTES = ("slope", "profile_curvature", "plan_curvature", "relief")
 FEATURES = ("range_front", "faults", "structures")
 TURNS = 8  # four rotations, each also mirrored
-CHUNK = 64  # tiles at a time: all 20,000 places of a map of 50 x 50 take 5 MB a tile
+CHUNK = 64  # tiles at a time: all 20,000 placements of a map of 50 x 50 take 5 MB a tile
 ALPHA = 0.05
+GAPS = 0.05  # share of a tile without data above which its map is compared with no attribute
+COARSE = 4  # pixels along each edge of the squares whose means are compared
 
 
 def standard_ranks(maps: np.ndarray) -> np.ndarray:
@@ -26,35 +31,36 @@ def standard_ranks(maps: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    maps : float array, shape (n, size, size), NaN for no data
+    maps : float array, shape (n, size, size)
+        NaN for no data.
 
     Returns
     -------
     float32 array, shape (n, size, size)
     """
-    found = np.zeros(maps.shape, dtype=np.float32)
-    for tile, ranks in zip(maps, found, strict=True):
+    standard = np.zeros(maps.shape, dtype=np.float32)
+    for tile, ranks in zip(maps, standard, strict=True):
         there = np.isfinite(tile)
         if there.sum() > 1 and np.ptp(tile[there]) > 0:
             order = rankdata(tile[there])
             # scaled so that the mean over the whole tile of a product of two such is their correlation
             ranks[there] = (order - order.mean()) / order.std() * np.sqrt(tile.size / there.sum())
-    return found
+    return standard
 
 
 def attribute_ranks(attributes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Standard ranks of what maps are held against: attributes, nearness to features, and nearness beyond steepness.
+    """Standard ranks of what maps are compared with: attributes, nearness to features, and nearness beyond slope.
 
     Parameters
     ----------
-    attributes : those of `heatflow.geo.tile_attributes`, shape (n, size, size), NaN for no data; distances (FEATURES)
-        become nearness
+    attributes : dict of str to float array, shape (n, size, size)
+        Those of `heatflow.geo.tile_attributes`, NaN for no data. Distances (FEATURES) become nearness.
 
     Returns
     -------
-    dict of float32 arrays, shape (n, size, size)
-        ``near_<feature> beyond slope`` is what nearness says that slope, the steepness of the surroundings and edges do
-        not.
+    dict of str to float32 array, shape (n, size, size)
+        ``near_<feature>_beyond_slope`` is the part of nearness that slope, the steepness around and edges do not
+        explain.
     """
     ranks = {name: standard_ranks(attributes[name]) for name in ATTRIBUTES}
     plain = [ranks["slope"], standard_ranks(attributes["steepness"]), standard_ranks(attributes["edge"])]
@@ -66,62 +72,101 @@ def attribute_ranks(attributes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def beyond(attribute: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """What an attribute's ranks say that those of others do not: the residual of a linear regression in each tile.
+    """The part of an attribute's ranks that others do not explain: the residual of a linear regression in each tile.
 
     Parameters
     ----------
-    attribute, others : standard ranks, float32 arrays, shape (n, size, size)
+    attribute : float32 array, shape (n, size, size)
+        Standard ranks.
+    others : sequence of float32 arrays, shape (n, size, size)
+        Standard ranks.
     """
-    found = np.zeros_like(attribute)
+    residuals = np.zeros_like(attribute)
     for k in range(len(attribute)):
         known = np.column_stack([other[k].ravel() for other in others])
         weights = np.linalg.lstsq(known, attribute[k].ravel(), rcond=None)[0]
         rest = attribute[k].ravel() - known @ weights
-        spread = rest.std()
-        if spread > 1e-6:
-            found[k] = ((rest - rest.mean()) / spread).reshape(attribute[k].shape)
-    return found
+        if (deviation := rest.std()) > 1e-6:
+            residuals[k] = ((rest - rest.mean()) / deviation).reshape(attribute[k].shape)
+    return residuals
 
 
-def places(strength: np.ndarray, attribute: np.ndarray) -> np.ndarray:
-    """Correlation of a map with an attribute at every toroidal shift and turn of the map; the first is as it lies.
+def placements(ranks: np.ndarray, attribute: np.ndarray) -> np.ndarray:
+    """Correlation of a map with an attribute at every toroidal shift and turn of the map; the first is the true one.
 
     Parameters
     ----------
-    strength, attribute : standard ranks, float arrays, shape (n, size, size)
+    ranks, attribute : float arrays, shape (n, size, size)
+        Standard ranks.
 
     Returns
     -------
-    float32 array, shape (n, 8 * size * size)
+    float32 array, shape (n, TURNS * size * size)
     """
-    turned = [np.rot90(m, k, axes=(1, 2)) for m in (strength, strength[:, :, ::-1]) for k in range(4)]
+    turned = [np.rot90(m, k, axes=(1, 2)) for m in (ranks, ranks[:, :, ::-1]) for k in range(4)]
     maps = fft.rfft2(np.stack(turned, axis=1), workers=-1)
     terrain = fft.rfft2(attribute, workers=-1)[:, None]
     size = attribute.shape[-1]
-    found = fft.irfft2(np.conj(maps) * terrain, s=(size, size), workers=-1) / size**2
-    return found.reshape(len(strength), -1).astype(np.float32)
+    correlations = fft.irfft2(np.conj(maps) * terrain, s=(size, size), workers=-1) / size**2
+    return correlations.reshape(len(ranks), -1).astype(np.float32)
+
+
+class Association:
+    """Tests of the association of maps with the terrain of the sampled tiles, tile by tile and pooled.
+
+    Parameters
+    ----------
+    tiles : ExplainedTiles
+    draws : int
+        Random placements of all maps for the pooled p-value.
+    """
+
+    def __init__(self, tiles: ExplainedTiles, draws: int) -> None:
+        self.tile = tiles.predictions["tile"].to_numpy()[tiles.sample]
+        self.ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in tiles.attributes.items()})
+        gaps = np.isnan(tiles.networks.data.elevation(tiles.sample)).mean(axis=(1, 2))
+        self.complete, self.groups = gaps <= GAPS, tiles.groups(tiles.sample)
+        self.block, self.draws, self.seed = tiles.block[tiles.sample], draws, tiles.seed
+
+    def of_maps(self, method: str, maps: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`associate` the size of maps (m, size, size) of the sampled tiles; tables with ``method`` and ``tile``."""
+        ranks = standard_ranks(block_mean(np.abs(maps), COARSE))
+        pooled, single = associate(
+            ranks, self.ranks, self.groups, self.block, self.draws, self.seed, complete=self.complete
+        )
+        pooled.insert(0, "method", method)
+        single.insert(0, "method", method)
+        single.insert(0, "tile", self.tile[single.pop("index")])
+        return pooled, single
 
 
 def associate(
-    strength: np.ndarray,
+    ranks: np.ndarray,
     attributes: dict[str, np.ndarray],
     groups: dict[str, np.ndarray],
     block: np.ndarray,
     draws: int,
     seed: int,
-    whole: np.ndarray | bool = True,
+    complete: np.ndarray | bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test the association of maps with each attribute, tile by tile and pooled.
 
     Parameters
     ----------
-    strength : standard ranks of |saliency|, shape (n, size, size)
-    attributes : standard ranks of each attribute, shape (n, size, size); tiles where it is 0 throughout are left out
-    groups : for each group of tiles a bool array, shape (n,)
-    block : int array, shape (n,), the block of each tile, drawn as a whole for the intervals
-    draws : number of random placements of all maps for the pooled p-value
-    whole : bool array, shape (n,): the tiles with hardly a gap. Others are left out: a map that is moved would lie
-        partly on gaps, and chance would seem to do less than it does
+    ranks : float32 array, shape (n, size, size)
+        Standard ranks of |saliency|.
+    attributes : dict of str to float32 array, shape (n, size, size)
+        Standard ranks of each attribute; tiles where it is 0 throughout are left out.
+    groups : dict of str to bool array, shape (n,)
+        Tiles that are pooled, by name.
+    block : int array, shape (n,)
+        Block of each tile, for the intervals.
+    draws : int
+        Random placements of all maps for the pooled p-value.
+    seed : int
+    complete : bool array, shape (n,), optional
+        The tiles with hardly a gap. Others are left out: a map that is moved would lie partly on gaps, and its
+        correlation by chance would come out too small.
 
     Returns
     -------
@@ -130,48 +175,57 @@ def associate(
         ``correlation_high``, ``by_chance`` (its mean over the null), ``p`` (two-sided) and ``p_corrected`` (Holm, 1979,
         for the number of attributes in the group), ``significant`` (share of tiles with p < ALPHA of their own).
     single : DataFrame
-        ``index`` of the tile, ``attribute``, ``correlation``, ``p``
+        ``index`` of the tile, ``attribute``, ``correlation``, ``p``.
     """
-    n = len(strength)
-    rng = np.random.default_rng(seed)
-    at = rng.integers(0, TURNS * strength[0].size, (draws, n))
-    weights: dict[bytes, np.ndarray] = {}  # of the tiles of a group
+    at = np.random.default_rng(seed).integers(0, TURNS * ranks[0].size, (draws, len(ranks)))
+    weights: dict[bytes, np.ndarray] = {}  # of the tiles of a group: draws take longer than means
     pooled, single = [], []
     for name, attribute in attributes.items():
-        seen, p, null = np.empty(n), np.empty(n), np.empty((draws, n), dtype=np.float32)
-        for first in range(0, n, CHUNK):
-            part = slice(first, first + CHUNK)
-            every = places(strength[part], attribute[part])
-            seen[part] = every[:, 0]
-            centre = every.mean(axis=1, keepdims=True)
-            p[part] = (np.abs(every - centre) >= np.abs(every[:, :1] - centre) - 1e-7).mean(axis=1)
-            null[:, part] = np.take_along_axis(every, at[:, part].T, axis=1).T
-        usable = whole & strength.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
+        correlation, p, null = _correlate(ranks, attribute, at)
+        usable = complete & ranks.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
         index = np.flatnonzero(usable)
-        single.append(pd.DataFrame({"index": index, "attribute": name, "correlation": seen[index], "p": p[index]}))
+        single.append(
+            pd.DataFrame({"index": index, "attribute": name, "correlation": correlation[index], "p": p[index]})
+        )
         for group, members in groups.items():
             here = usable & members
             if not here.any():
                 continue
-            value, chance = seen[here].mean(), null[:, here].mean(axis=1)
-            further = np.abs(chance - chance.mean()) >= abs(value - chance.mean())
-            if here.tobytes() not in weights:
-                weights[here.tobytes()] = draw_weights(block[here], seed)
-            weight = weights[here.tobytes()]
-            with np.errstate(invalid="ignore"):
-                drawn = weight @ seen[here] / weight.sum(axis=1)
-            low, high = interval(drawn)
+            if (key := here.tobytes()) not in weights:
+                weights[key] = draw_weights(block[here], seed)
             pooled.append(
-                {
-                    "attribute": name, "group": group, "tiles": int(here.sum()), "correlation": value,
-                    "correlation_low": low, "correlation_high": high, "by_chance": chance.mean(),
-                    "p": (1 + further.sum()) / (1 + draws), "significant": (p[here] < ALPHA).mean(),
-                }
-            )  # fmt: skip
+                {"attribute": name, "group": group} | _pool(correlation[here], p[here], null[:, here], weights[key])
+            )
     table = pd.DataFrame(pooled)
     if len(table):
         table["p_corrected"] = table.groupby("group", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
     return table, pd.concat(single, ignore_index=True)
+
+
+def _correlate(ranks: np.ndarray, attribute: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Correlation and p-value of each tile, (n,), and the correlations at the placements `at`, (draws, n)."""
+    correlation, p = np.empty(len(ranks)), np.empty(len(ranks))
+    null = np.empty(at.shape, dtype=np.float32)
+    for first in range(0, len(ranks), CHUNK):
+        part = slice(first, first + CHUNK)
+        every = placements(ranks[part], attribute[part])
+        correlation[part] = every[:, 0]
+        centre = every.mean(axis=1, keepdims=True)
+        p[part] = (np.abs(every - centre) >= np.abs(every[:, :1] - centre) - 1e-7).mean(axis=1)
+        null[:, part] = np.take_along_axis(every, at[:, part].T, axis=1).T
+    return correlation, p, null
+
+
+def _pool(correlation: np.ndarray, p: np.ndarray, null: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+    """A row of the pooled table, of the tiles of one group."""
+    value, chance = correlation.mean(), null.mean(axis=1)
+    further = np.abs(chance - chance.mean()) >= abs(value - chance.mean())
+    with np.errstate(invalid="ignore"):
+        low, high = interval(weight @ correlation / weight.sum(axis=1))
+    return {
+        "tiles": len(correlation), "correlation": value, "correlation_low": low, "correlation_high": high,
+        "by_chance": chance.mean(), "p": (1 + further.sum()) / (1 + len(null)), "significant": (p < ALPHA).mean(),
+    }  # fmt: skip
 
 
 def holm(p: np.ndarray) -> np.ndarray:

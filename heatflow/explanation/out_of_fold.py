@@ -1,4 +1,4 @@
-"""Tiles beside the networks that have not seen them: everything that is said of a tile comes from those."""
+"""Tiles beside the networks that did not train on them: whatever is measured on a tile comes from those."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from heatflow.explanation.attribution import PER_ELEVATION, Evidence, attribute, over_shifts
+from heatflow.explanation.attribution import PER_ELEVATION, HighLogOdds, attribute
+from heatflow.explanation.lattice import over_shifts
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
@@ -16,17 +17,30 @@ from heatflow.learning.training import predict, reproducible
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """`networks` are those of each fold, in evaluation mode; `first_high` is the lowest class above the binary edge."""
+class OutOfFoldNetworks:
+    """The networks of all folds; each tile is explained by those of the fold that tests it.
+
+    Parameters
+    ----------
+    data : FoldData
+        The kept tiles. An `index` below is one of these tiles, int array of shape (m,).
+    networks : list of list of NetworkInNetwork
+        For each fold those of its seeds, in evaluation mode.
+    engine : Engine
+    first_high : int
+        Lowest class above the binary edge.
+    batch_size : int, optional
+        Tiles at a time.
+    """
 
     data: FoldData
     networks: list[list[NetworkInNetwork]]
     engine: Engine
     first_high: int
-    batch_size: int
+    batch_size: int = 20
 
     def folds(self, index: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[NetworkInNetwork]]]:
-        """For each fold its number, which of `index` it tests (positions in it) and its networks, on the device."""
+        """For each fold its number, the positions in `index` that it tests and its networks, on the device."""
         fold = self.data.test_fold[index]
         for k in np.unique(fold).tolist():
             for network in self.networks[k]:
@@ -43,15 +57,21 @@ class Unseen:
         index: np.ndarray,
         target: np.ndarray | None,
         shifts: int = 1,
-        on_tiles: Callable[[int], None] = lambda n: None,
+        on_tiles: Callable[[int], object] = lambda n: None,
     ) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
 
         Parameters
         ----------
-        index : int array, shape (m,), of kept tiles
-        target : int array, shape (m,), the class explained; None: the log-odds of being high
-        shifts : see `over_shifts`
+        method : str
+            See `attribute`.
+        index : int array, shape (m,)
+        target : int array, shape (m,), or None
+            The class explained; None is the log-odds of the high classes.
+        shifts : int, optional
+            See `over_shifts`.
+        on_tiles : callable, optional
+            Receives the number of tiles of each fold when they are done.
 
         Returns
         -------
@@ -60,52 +80,54 @@ class Unseen:
             scalings can share one map; otherwise in units of the score.
         """
         elevation = self.data.elevation(index)
-        found = np.empty(elevation.shape, dtype=np.float32)
+        mean = np.empty(elevation.shape, dtype=np.float32)
         with reproducible(0):
             for fold, here, networks in self.folds(index):
-                tiles = self.inputs(fold, elevation[here])
-                maps = [
-                    over_shifts(self.explainer(network, method, target, here), tiles, shifts) for network in networks
-                ]
+                tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
+                maps = [over_shifts(self.explainer(n, method, classes, len(here)), tiles, shifts) for n in networks]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
-                found[here] = np.mean(maps, axis=0) / unit
+                mean[here] = np.mean(maps, axis=0) / unit
                 on_tiles(len(here))
-        return found
+        return mean
 
     def explainer(
-        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, here: np.ndarray
+        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, count: int
     ) -> Callable[[torch.Tensor], np.ndarray]:
-        """Maps of tiles by one network; `target` as in `maps`, of which `here` are meant."""
-        if target is None:
-            explained: nn.Module = Evidence(network, self.first_high)
-            classes = torch.zeros(len(here), dtype=torch.int64)
-        else:
-            explained, classes = network, torch.from_numpy(target[here].astype(np.int64))
-        classes = classes.to(self.engine.device)
-        return lambda tiles: attribute(explained, tiles, classes, method, self.batch_size, network.cam_layer)
+        """A function from `count` tiles to their maps by one network; `target` as in `maps`."""
+        explained: nn.Module = HighLogOdds(network, self.first_high) if target is None else network
+        classes = torch.from_numpy(np.zeros(count, dtype=np.int64) if target is None else target.astype(np.int64))
+        return lambda tiles: attribute(explained, tiles, classes.to(tiles.device), method, self.batch_size)
 
     def probability(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        """Class probabilities of tiles whose terrain is replaced, float64 (m, classes).
+        """Class probabilities of tiles whose terrain is replaced.
 
         Parameters
         ----------
-        index : int array, shape (m,), of kept tiles: they choose the networks
-        elevation : float32 array, shape (m, size, size), metres, NaN for no data
+        index : int array, shape (m,)
+            At least one tile; they choose the networks.
+        elevation : float32 array, shape (m, size, size)
+            Metres, NaN for no data.
+
+        Returns
+        -------
+        float64 array, shape (m, classes)
         """
-        found = None
+        parts: dict[int, np.ndarray] = {}
         for fold, here, networks in self.folds(index):
             tiles = self.inputs(fold, elevation[here])
             scores = [predict(network, tiles, self.batch_size, self.engine).double() for network in networks]
-            mean = torch.stack(scores).softmax(dim=2).mean(dim=0).cpu().numpy()
-            found = np.empty((len(index), mean.shape[1])) if found is None else found
-            found[here] = mean
-        assert found is not None, "no tiles"
-        return found
+            parts |= zip(here.tolist(), torch.stack(scores).softmax(dim=2).mean(dim=0).cpu().numpy(), strict=True)
+        return np.stack([parts[k] for k in range(len(index))])
 
-    def evidence(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        """Log-odds of being high, natural logarithm, float64 (m,); arguments as in `probability`."""
+    def high_log_odds(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+        """Log-odds of the high classes, natural logarithm, float64 (m,); arguments as in `probability`."""
         p = np.clip(self.probability(index, elevation)[:, self.first_high :].sum(axis=1), 1e-9, 1 - 1e-9)
         return np.log(p / (1 - p))
+
+    def without_gaps(self, index: np.ndarray, background: np.ndarray) -> np.ndarray:
+        """Elevation of tiles in metres, with `background`, (m, size, size), where there is no data."""
+        elevation = self.data.elevation(index)
+        return np.where(np.isfinite(elevation), elevation, background)
 
 
 def spread(index: np.ndarray, most: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from heatflow.errors import InputError
-from heatflow.explanation.attribution import NOISE, NOISY, STEPS, TITLES, attribute, lattice_share, over_shifts
+from heatflow.explanation.attribution import COPIES, NOISE, STEPS, TITLES, attribute, importance
 from heatflow.learning.network import NetworkInNetwork
 
 SIZE = 40
@@ -112,7 +112,7 @@ def test_batches_agree_with_captum_called_tile_by_tile(network, tiles, method):
             flat = tile.mean() * torch.ones_like(tile)
             expected = captum.attr.IntegratedGradients(network).attribute(tile, flat, target=target, n_steps=STEPS)
         else:
-            noise, copies = (NOISE * (tile.max() - tile.min()), NOISY) if method == "smooth_gradient" else (0.0, 1)
+            noise, copies = (NOISE * (tile.max() - tile.min()), COPIES) if method == "smooth_gradient" else (0.0, 1)
             plain = captum.attr.Saliency(network)
             drawn = [tile + (noise * torch.randn_like(tile) if copies > 1 else 0) for _ in range(copies)]
             expected = torch.stack([plain.attribute(t, target=target, abs=False) for t in drawn]).mean(dim=0)
@@ -178,26 +178,36 @@ def test_guided_backpropagation_of_a_functional_relu_is_refused():
     attribute(model, torch.randn(1, 1, 2, 2), torch.tensor([0]), "gradient", 1)
 
 
-def test_averaging_over_shifts_puts_maps_back_and_takes_the_lattice_away():
-    place = np.zeros((1, 48, 48), dtype=np.float32)
-    place[0, 20, 31] = 1
-    same = over_shifts(lambda t: t[:, 0].numpy(), torch.from_numpy(place)[:, None], 4)
-    np.testing.assert_allclose(same, place, atol=1e-6)  # a map of the tile itself stays where it is
+def test_gradient_agrees_with_finite_differences(network):
+    network = network.double()
+    tiles = torch.randn(3, 1, SIZE, SIZE, dtype=torch.float64)
+    target = torch.tensor([0, 2, 1])
+    maps = attribute(network, tiles, target, "gradient", batch_size=2)
+    rng = np.random.default_rng(0)
+    step = 1e-6
+    for k in range(3):
+        for i, j in rng.integers(0, SIZE, (8, 2)):
+            shifted = tiles[k : k + 1].repeat(2, 1, 1, 1)
+            shifted[0, 0, i, j] += step
+            shifted[1, 0, i, j] -= step
+            up, down = network(shifted)[:, target[k]].detach()
+            assert maps[k, i, j] == pytest.approx(float(up - down) / (2 * step), abs=1e-5)
 
-    comb = np.zeros((48, 48), dtype=np.float32)
-    comb[::12, ::12] = 1
 
-    def latticed(t):
-        return np.broadcast_to(comb, (len(t), 48, 48)) * np.abs(t[:, 0].numpy())
+def test_guided_backpropagation_by_hand():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False)).eval()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[1.0, -2.0, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0]]))
+        model[3].weight.copy_(torch.tensor([[2.0, -3.0], [1.0, 1.0]]))
+    tile = torch.ones(1, 1, 2, 2) * torch.tensor([[3.0, 1.0], [1.0, 1.0]])
+    gradient = attribute(model, tile, torch.tensor([0]), "gradient", 1)[0]
+    guided = attribute(model, tile, torch.tensor([0]), "guided_backprop", 1)[0]
+    # both units are active; the second has weight -3 in class 0, which guided backpropagation drops
+    assert gradient.tolist() == [[2.0, -7.0], [-3.0, -1.0]]
+    assert guided.tolist() == [[2.0, -4.0], [0.0, 2.0]]
 
-    tiles = torch.rand(3, 1, 48, 48, generator=torch.Generator().manual_seed(0)) + 1
-    before, some, all_of_them = (lattice_share(over_shifts(latticed, tiles, n)) for n in (1, 4, 12))
-    assert before > 0.8
-    assert all_of_them < 0.1 < some < before
-    comb[::3, ::3] = 1  # of the first layer alone
-    assert lattice_share(over_shifts(latticed, tiles, 1)) > 0.8
-    assert lattice_share(over_shifts(latticed, tiles, 3)) < 0.2
-    for n in (2, 4, 5):  # uneven, but not all on the same of the three
-        assert lattice_share(over_shifts(latticed, tiles, n)) < 0.7, n
-    white = np.random.default_rng(0).normal(size=(40, 192, 192))
-    assert lattice_share(white) == pytest.approx((12 / 192) ** 2, rel=0.1)
+
+def test_a_change_per_elevation_counts_with_its_size_and_a_part_in_the_score_with_its_sign():
+    maps = np.array([-2.0, 1.0])
+    assert importance("gradient", maps).tolist() == [2, 1]
+    assert importance("grad_cam", maps).tolist() == [-2, 1]

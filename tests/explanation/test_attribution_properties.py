@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from torch import nn
 
-from heatflow.explanation.attribution import attribute, mosaic
+from heatflow.explanation.attribution import attribute
+from heatflow.explanation.mosaic import mosaic
 from heatflow.geo.tiles import cut_tiles
 from heatflow.grid.grids import Grid, TileGrid
 
@@ -50,7 +51,8 @@ def test_saliency_of_an_identity_network_put_together_is_the_terrain(stride, hol
     maps = attribute(Sum(), given_, torch.zeros(len(table), dtype=torch.int64), "integrated_gradients", 16)
     maps += given_.mean(dim=(2, 3), keepdim=True)[:, 0].numpy()  # integrated gradients start at flat terrain
     maps[missing] = np.nan
-    whole = np.concatenate([mosaic(maps, table, tiles, k, min(k + strip, HEIGHT)) for k in range(0, HEIGHT, strip)])
+    strips = [(k, min(k + strip, HEIGHT)) for k in range(0, HEIGHT, strip)]
+    whole = np.concatenate([mosaic(maps, rows, cols, tiles, *rows_of) for rows_of in strips])
     covered = np.zeros((HEIGHT, WIDTH), dtype=bool)
     for r, c in zip(rows * step, cols * step, strict=True):
         covered[r : r + size, c : c + size] = True

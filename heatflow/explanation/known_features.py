@@ -1,0 +1,192 @@
+"""Known features: do maps point at structural settings, faults and range fronts?
+
+A map is scored by how well it ranks the pixels near a feature above other pixels of the same tile, among all of them
+and among those with equally steep surroundings. A map of slope alone scores 0.5 in the second by construction.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.stats import rankdata
+
+from heatflow.evaluation.intervals import mean_with_interval
+from heatflow.explanation.explained_tiles import ExplainedTiles
+from heatflow.explanation.out_of_fold import spread
+from heatflow.geo.attributes import STEEPNESS
+
+NEAR_POINT = 5_000.0  # m, terrain that belongs to a structural setting
+NEAR_LINE = 1_500.0  # m, terrain that belongs to a fault or a range front
+REACH = {"structures": NEAR_POINT, "faults": NEAR_LINE, "range_front": NEAR_LINE}  # by order of precedence
+BINS = 20  # of equally steep surroundings
+EVERY = 4  # pixels along each axis between those that are ranked
+MOST_TILES = 150  # with features that are looked at, evenly spread
+LEAST_TILES = 20  # with features, below which nothing is measured
+CONTROLS = ("slope", "edge", "relief", "profile_curvature", "plan_curvature")  # attributes, which need no network
+
+
+def ranking(maps: np.ndarray, near: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
+    """Chance that a pixel near a feature has a larger value than another of its tile (area under the ROC curve).
+
+    Parameters
+    ----------
+    maps : float array, shape (n, size, size)
+        NaN for no data.
+    near : bool array, shape (n, size, size)
+    group : int array, shape (n, size, size), optional
+        Only pixels of the same group are compared.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        NaN for tiles without a pair to compare.
+
+    Examples
+    --------
+    >>> ranking(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[[False, False], [True, False]]])).round(3)
+    array([0.667])
+    """
+    areas = np.full(len(maps), np.nan)
+    for k, (values, target) in enumerate(zip(maps, near, strict=True)):
+        there = np.isfinite(values)
+        values, target = values[there], target[there]
+        groups = np.zeros(len(values), dtype=int) if group is None else group[k][there]
+        won = pairs = 0.0
+        for number in np.unique(groups[target]):
+            here = groups == number
+            hits = int(target[here].sum())
+            if hits < here.sum():
+                won += rankdata(values[here])[target[here]].sum() - hits * (hits + 1) / 2
+                pairs += hits * (here.sum() - hits)
+        if pairs:
+            areas[k] = won / pairs
+    return areas
+
+
+def pointing_game(maps: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Whether the largest value of each tile lies near a feature (Zhang et al., 2018, arXiv:1608.00507), bool (n,)."""
+    flat = np.where(np.isfinite(maps), maps, -np.inf).reshape(len(maps), -1)
+    return np.take_along_axis(near.reshape(len(maps), -1), flat.argmax(axis=1)[:, None], axis=1)[:, 0]
+
+
+def score_maps(maps: np.ndarray, near: np.ndarray, bins: np.ndarray, sigma: float) -> dict[str, np.ndarray]:
+    """How well each map ranks the pixels near a feature; more is better for every score.
+
+    Parameters
+    ----------
+    maps : float array, shape (n, size, size)
+        NaN for no data.
+    near : bool array, shape (n, size, size)
+    bins : int array, shape (n, size, size)
+        Of `steepness_bins`.
+    sigma : float
+        Standard deviation of the Gaussian of the smoothed scores, pixels.
+
+    Returns
+    -------
+    dict of str to float64 array, shape (n,)
+        ``auc`` (`ranking` of the map), ``auc_smoothed`` (of the map smoothed to the resolution of the network),
+        ``auc_as_steep`` (of the latter, among equally steep surroundings), ``pointing`` (`pointing_game`).
+    """
+    some = (slice(None), slice(None, None, EVERY), slice(None, None, EVERY))
+    smooth = np.where(np.isfinite(maps), gaussian_filter(np.nan_to_num(maps), (0, sigma, sigma)), np.nan)
+    return {
+        "auc": ranking(maps[some], near[some]),
+        "auc_smoothed": ranking(smooth[some], near[some]),
+        "auc_as_steep": ranking(smooth[some], near[some], bins[some]),
+        "pointing": pointing_game(maps, near).astype(float),
+    }
+
+
+def steepness_bins(steepness: np.ndarray) -> np.ndarray:
+    """Bin of the steepness around each pixel, int of the same shape; BINS of them, with as many pixels in each."""
+    values = steepness[:, ::EVERY, ::EVERY]
+    edges = np.quantile(values[np.isfinite(values)], np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.digitize(np.nan_to_num(steepness), edges)
+
+
+@dataclass(frozen=True)
+class KnownFeatures:
+    """Tiles that hold known features of one kind.
+
+    Parameters
+    ----------
+    name : str
+    index : int array, shape (m,)
+        The kept tiles that hold some.
+    near : bool array, shape (m, size, size)
+        Whether a pixel belongs to a feature.
+    distance : float32 array, shape (m, size, size)
+        To the nearest feature, metres.
+    attributes : dict of str to float32 array, shape (m, size, size)
+        ``background``, ``steepness`` and CONTROLS.
+    block : int array, shape (m,)
+        Block of each tile, for the intervals.
+    sigma : float
+        See `score_maps`.
+    seed : int
+    """
+
+    name: str
+    index: np.ndarray
+    near: np.ndarray
+    distance: np.ndarray
+    attributes: dict[str, np.ndarray]
+    block: np.ndarray
+    sigma: float
+    seed: int
+
+    def score(self, maps: np.ndarray, predicted_high: np.ndarray) -> dict[str, float]:
+        """`score_maps` of maps of these tiles: means with intervals, and the differences of AUC from that of slope.
+
+        Parameters
+        ----------
+        maps : float array, shape (m, size, size)
+        predicted_high : bool array, shape (m,)
+            Tiles with a high predicted class. Scores of these alone end in ``_called_high``.
+        """
+        scores = self._score(np.where(np.isfinite(self.attributes["slope"]), maps, np.nan))
+        scores |= {f"{name}_against_slope": scores[name] - self._slope[name] for name in ("auc", "auc_smoothed")}
+        scores |= {f"{name}_called_high": np.where(predicted_high, scores[name], np.nan) for name in [*scores]}
+        means = (mean_with_interval(values, self.block, self.seed, name) for name, values in scores.items())
+        return {name: value for mean in means for name, value in mean.items()}
+
+    def controls(self) -> dict[str, np.ndarray]:
+        """Maps that need no network: random numbers, an edge detector, and attributes of the terrain."""
+        noise = np.random.default_rng(self.seed).random(self.near.shape, dtype=np.float32)
+        return {"random": noise} | {name: self.attributes[name] for name in CONTROLS}
+
+    def _score(self, maps: np.ndarray) -> dict[str, np.ndarray]:
+        return score_maps(maps, self.near, self._bins, self.sigma)
+
+    @cached_property
+    def _slope(self) -> dict[str, np.ndarray]:
+        return self._score(self.attributes["slope"])
+
+    @cached_property
+    def _bins(self) -> np.ndarray:
+        return steepness_bins(self.attributes["steepness"])
+
+
+def find_known_features(tiles: ExplainedTiles) -> dict[str, KnownFeatures]:
+    """For each kind of known features the sampled tiles with some within REACH of a pixel, and with pixels further off.
+
+    Returns
+    -------
+    dict of str to KnownFeatures
+        Kinds with fewer than LEAST_TILES tiles are left out.
+    """
+    known, attributes, block = {}, tiles.attributes, tiles.block[tiles.sample]
+    for name in [name for name in REACH if name in attributes]:
+        near = attributes[name] <= REACH[name]
+        has = near.any(axis=(1, 2)) & ~near.all(axis=(1, 2)) & (attributes["steepness"] > 0).any(axis=(1, 2))
+        if has.sum() < LEAST_TILES:
+            continue
+        some = spread(np.flatnonzero(has), MOST_TILES)
+        known[name] = KnownFeatures(
+            name, tiles.sample[some], near[some], attributes[name][some],
+            {key: attributes[key][some] for key in ("background", "steepness", *CONTROLS)},
+            block[some], STEEPNESS / tiles.resolution, tiles.seed,
+        )  # fmt: skip
+    return known

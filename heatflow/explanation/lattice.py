@@ -1,0 +1,85 @@
+"""The lattice that the strides of a network leave in its saliency: how strong it is, and averages that remove it."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import torch
+from scipy import fft
+from torch.nn import functional
+
+STEM = 3  # pixels: stride of the first layer
+LATTICE = 12  # pixels: stride 3 and two max-pools of stride 2
+
+
+def over_shifts(
+    explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int = LATTICE
+) -> np.ndarray:
+    """Mean of the maps of a tile at `shifts` x `shifts` shifts over the lattice, each as it is and turned by half.
+
+    Every map is put back in its place before the mean is taken. A strided layer sees every third pixel first, and every
+    twelfth after pooling. The steps are spread over the twelve, and moved by a pixel where they would all fall on one
+    of the three.
+
+    Parameters
+    ----------
+    explain : callable
+        Maps (n, size, size) of tiles (n, 1, size, size).
+    tiles : float tensor, shape (n, 1, size, size)
+    shifts : int
+        Along each axis; 1 is the plain map.
+    period : int, optional
+        Of the lattice, pixels.
+
+    Returns
+    -------
+    float32 array, shape (n, size, size)
+    """
+    if shifts == 1:
+        return explain(tiles)
+    even = np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)
+    steps = np.unique(even + (np.arange(shifts) - even + 1) % STEM - 1).tolist()
+    reach, size = max(map(abs, steps)), tiles.shape[-1]
+    padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
+    total = np.zeros((len(tiles), size, size))
+    count = np.zeros((size, size))
+    for down, right, flip in product(steps, steps, (False, True)):
+        moved = padded[:, :, reach + down : reach + down + size, reach + right : reach + right + size]
+        maps = explain(moved.flip(2, 3))[:, ::-1, ::-1] if flip else explain(moved)
+        own = slice(max(0, down), size + min(0, down)), slice(max(0, right), size + min(0, right))
+        its = slice(max(0, -down), size + min(0, -down)), slice(max(0, -right), size + min(0, -right))
+        total[:, *own] += maps[:, *its]
+        count[own] += 1
+    return (total / count).astype(np.float32)
+
+
+def lattice_share(maps: np.ndarray, period: int = LATTICE) -> float:
+    """Share of the spectral energy of |saliency| at the frequencies of a lattice; lower is better.
+
+    For white noise it is the lattice's share of all frequencies, (period / size)^2: 0.4 % for 12 of 192 pixels.
+
+    Parameters
+    ----------
+    maps : float array, shape (n, size, size)
+        Rows and columns beyond the last full period are cut. Maps that are zero everywhere are left out; without any
+        other, or for tiles smaller than the lattice, the share is NaN.
+    period : int, optional
+        Of the lattice, pixels.
+
+    Examples
+    --------
+    >>> comb = np.zeros((1, 48, 48))
+    >>> comb[:, ::12, ::12] = 1
+    >>> round(lattice_share(comb, 12), 6)
+    1.0
+    """
+    maps, size = maps[maps.any(axis=(1, 2))], maps.shape[-1] // period * period
+    if not size or not len(maps):
+        return float("nan")
+    strength = np.abs(np.nan_to_num(maps[:, :size, :size].astype(np.float32)))
+    power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True), workers=-1)) ** 2
+    power /= np.maximum(power.sum(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+    step = size // period
+    at = power[:, ::step, ::step].copy()
+    at[:, 0, 0] = 0
+    return float(at.sum(axis=(1, 2)).mean())
