@@ -1,10 +1,9 @@
-"""The summary that ends `make run`: skill beside the baselines, the verdict, and where the pictures are.
+"""The summary that ends `make run` (``heatflow summary``): skill beside the baselines, the verdict, and where the pictures are.
 
 It reads metrics/ with the standard library alone, so that it takes no time.
 """
 
 import json
-import sys
 from pathlib import Path
 
 from heatflow.present.wording import compared
@@ -53,7 +52,3 @@ def summary(folder: str | Path) -> str:
 
 def _text(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
-
-
-if __name__ == "__main__":
-    print(summary(sys.argv[1]))

@@ -82,7 +82,7 @@ def test_outputs_on_the_ground_are_cloud_optimised_and_say_what_they_hold(clone)
 
 
 def test_summary_names_metrics_baseline_and_pictures(clone):
-    printed = call(clone, sys.executable, "-m", "heatflow.present.summary", "metrics")
+    printed = call(clone, sys.executable, "-m", "heatflow.cli", "summary")
     assert "constant guess" in printed
     assert "metrics/confusion.png" in printed
     assert "Does it use structure?" in printed
