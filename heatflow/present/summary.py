@@ -1,4 +1,4 @@
-"""The summary that ends `make run` (``heatflow summary``): skill beside the baselines, the verdict, and where the pictures are.
+"""The summary that ends `make run`, ``heatflow summary``: skill beside the baselines, the verdict, the pictures.
 
 It reads metrics/ with the standard library alone, so that it takes no time.
 """
