@@ -66,6 +66,7 @@ PROJECT: Sections = {  # params of the project that is killed
     "terrain": {"resolution": 1000, "detrend_radius": 40_000},
     "tile": {"size": 40, "edges": [50], "binary_edge": 50},
     "filter": {"min_valid": 0.2},
+    "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.3},
     "model": {"channels": [4, 4, 4]},
     "train": {"epochs": 40},
 }

@@ -15,16 +15,7 @@ from heatflow.io.text import parse_yaml
 
 AnySection = TypeVar("AnySection", bound=Section)
 Location = tuple[str | int, ...]
-
-
-class _Short(reprlib.Repr):
-    """A value of the file on one line."""
-
-    def repr_int(self, x: int, level: int) -> str:
-        return super().repr_int(x, level) if abs(x) < 10**40 else "a number of more than 40 digits"
-
-
-_SHORT = _Short()
+_SHORT = reprlib.Repr()  # a value of the file on one line
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 100, 100
 
 
