@@ -16,5 +16,5 @@ def test_a_share_of_the_torture_finds_no_fault():
     counts = {row[0].strip(): dict(zip(rows[0][1:], row[1:], strict=True)) for row in rows[2:]}
     counts = {kind: {k.strip(): int(v) for k, v in row.items()} for kind, row in counts.items()}
     assert counts["all"]["cases"] > 70
-    assert counts["table"]["correct"]
-    assert counts["raster"]["refused"]
+    assert counts["tables"]["correct"]
+    assert counts["rasters"]["refused"]
