@@ -15,6 +15,7 @@ from tests.helpers import (
     TOP,
     Workspace,
     make_clone,
+    make_experiment,
     make_inputs,
     make_raster,
     make_wells,
@@ -90,3 +91,9 @@ def params_read(_finished):
 def clone(tmp_path_factory):
     """A git repository with the pipeline and tiny params, reproduced once; use it in ``xdist_group("clone")`` alone."""
     return make_clone(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="session")
+def experiment(clone):
+    """An experiment that was run in the clone and set back: DVC's run cache then holds that of the README too."""
+    return make_experiment(clone)

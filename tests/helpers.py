@@ -3,11 +3,13 @@
 import contextlib
 import copy
 import importlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -187,6 +189,25 @@ def make_clone(folder):
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "run")
     return folder
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What happened when a param of a clone was changed for an experiment and then set back."""
+
+    stages: list[str]  # that ran
+    metrics: dict  # that differ
+    stages_back: list[str]  # that ran when the param had its first value again
+    status_back: str  # what git says is not as it was
+
+
+def make_experiment(folder):
+    """Run an experiment with `train.dropout` of 0.3, which the README shows too, and set the param back."""
+    there = stages_run(call(folder, "dvc", "exp", "run", "-S", "train.dropout=0.3"))
+    metrics = json.loads(call(folder, "dvc", "metrics", "diff", "--json"))
+    call(folder, "git", "checkout", "-q", "params.yaml")
+    back = stages_run(call(folder, "dvc", "repro"))
+    return Experiment(there, metrics, back, call(folder, "git", "status", "--porcelain"))
 
 
 def environment():

@@ -44,6 +44,7 @@ def test_clip_in_tiles_of_fifty_pixels(workspace):
         assert list(tiles["classes"].values()) == expected
 
 
+@pytest.mark.slow
 def test_great_basin_from_raw_data(workspace):
     """Detrended elevation and residuals against files that were prepared independently of this project."""
     changes = {
