@@ -5,12 +5,14 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from heatflow.config.schema import Params
 from heatflow.pipeline import dependencies, imported, write_dependencies
-from tests.helpers import PIPELINE, ROOT, STAGES, param_names
+from tests.helpers import CRS, LEFT, PIPELINE, ROOT, STAGES, TINY, TOP, param_names, recorded_params
 
 pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
 ROOMS = (  # each imports from those above it, and from itself
@@ -68,14 +70,36 @@ def test_declared_params_are_those_of_the_module(name):
     assert STAGES[name]["params"] == list(importlib.import_module(f"stages.{name}").PARAMS)
 
 
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A CSV of heat flow without residuals: some params of the wells matter to such a table alone."""
+    rng = np.random.default_rng(0)
+    place = {"x": LEFT + rng.uniform(0, 16_000, 98), "y": TOP - rng.uniform(0, 16_000, 98)}
+    path = tmp_path_factory.mktemp("table") / "wells.csv"
+    pd.DataFrame(place | {"heat_flow": 80.0 + np.arange(98)}).to_csv(path, index=False)
+    return str(path)
+
+
 @pytest.mark.parametrize("name", STAGES)
-def test_every_declared_param_is_read(name, params_read):
-    """A param that is not declared is missing from what a stage gets, so that reading it fails in `params_read`."""
+def test_every_declared_param_is_read(name, params_read, finished, inputs, table):
+    """A param that is not declared is missing from what a stage gets: reading it would have ended the finished run."""
     declared = set()
     for entry in STAGES[name]["params"]:
         section, _, key = entry.partition(".")
         declared |= {entry} if key else param_names(Params.model_fields[section].annotation)
-    assert params_read[name] == declared
+    other = {  # values that make a stage read what it does not read in the finished run
+        "wells": {
+            "data": inputs | {"wells": table},
+            "wells": {"crs": CRS, "background": {"when": "missing", "radius": 20_000, "decluster": 0}},
+        },
+        "train": {"data": inputs, "train": {"epochs": 1, "optimizer": "sgd", "momentum": 0.9}},
+    }
+    read = set(params_read[name])
+    if name in other:
+        with recorded_params() as names:
+            assert finished.run(name, **TINY | other[name]) == 0
+        read |= names
+    assert declared - read == set()
 
 
 def test_undeclared_param_cannot_be_read(workspace, monkeypatch):

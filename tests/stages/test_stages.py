@@ -1,9 +1,7 @@
 """Stages at the edge: what a person sees with bad input, and what is left on disk."""
 
-import contextlib
 import json
 import multiprocessing
-import signal
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -15,8 +13,6 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from heatflow.io.atomic import replacing
-from heatflow.io.text import write_json
 from tests.helpers import LEFT, RAMP, STAGES, TINY, TOP
 
 pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
@@ -117,10 +113,6 @@ def test_filter_that_leaves_nothing_is_refused(finished, inputs, capsys):
 def test_bad_params_stop_any_stage_with_every_fault(workspace, capsys):
     message = refusal(workspace, capsys, "terrain", train={"dropout": "abc"}, split={"folds": 0, "seeds": 1})
     assert all(key in message for key in ("train.dropout", "split.folds", "split.seeds"))
-
-
-def test_stage_out_of_order_says_what_to_run(workspace, capsys):
-    assert "data/kept.fgb: not there yet" in refusal(workspace, capsys, "split")
 
 
 def test_terrain_is_detrended_and_the_sea_left_out(workspace, write_raster):
@@ -277,30 +269,6 @@ def test_names_that_occur_again_and_doubtful_heat_flows_are_said(finished, input
     assert "from 0 to 0.5 mW/m2 are left out" in printed.err
     kept = geopandas.read_file("data/wells.fgb")
     assert len(kept) == 96
-
-
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "interrupted")])
-def test_interrupt_ends_with_one_line_and_its_code(workspace, inputs, capsys, monkeypatch, number, code, word):
-    def stop(*args, **kwargs):
-        signal.raise_signal(number)
-
-    before = signal.getsignal(number)
-    monkeypatch.setattr("heatflow.geo.terrain.warp_strips", stop)
-    assert workspace.run("terrain", data=inputs) == code
-    assert capsys.readouterr().err.strip() == f"terrain: {word}"
-    assert signal.getsignal(number) == before
-    assert not [f for f in workspace.files() if f != "params.yaml"]
-
-
-def test_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.json"
-    write_json(path, {"x": np.float64(1.23456), "y": float("nan"), "z": np.int64(3), "w": -0.00001})
-    assert json.loads(path.read_text()) == {"x": 1.2346, "y": None, "z": 3, "w": 0.0}
-    with contextlib.suppress(ZeroDivisionError), replacing(path) as beside:
-        beside.write_text("half")
-        _ = 1 / 0
-    assert json.loads(path.read_text())["z"] == 3
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def after(name):
