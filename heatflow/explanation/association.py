@@ -126,29 +126,22 @@ class Association:
         self.ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in tiles.attributes.items()})
         gaps = np.isnan(tiles.networks.data.elevation(tiles.sample)).mean(axis=(1, 2))
         self.complete, self.groups = gaps <= GAPS, tiles.groups(tiles.sample)
-        self.block, self.draws, self.seed = tiles.block[tiles.sample], draws, tiles.seed
+        self.draw = tiles.block[tiles.sample], draws, tiles.seed
 
     def of_maps(self, method: str, maps: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
         """`associate` the size of maps (m, size, size) of the sampled tiles; tables with ``method`` and ``tile``."""
         ranks = standard_ranks(block_mean(np.abs(maps), COARSE))
-        pooled, single = associate(
-            ranks, self.ranks, self.groups, self.block, self.draws, self.seed, complete=self.complete
-        )
-        pooled.insert(0, "method", method)
-        single.insert(0, "method", method)
+        pooled, single = associate(ranks, self.ranks, self.groups, *self.draw, complete=self.complete)
         single.insert(0, "tile", self.tile[single.pop("index")])
+        pooled.insert(0, "method", method)
+        single.insert(1, "method", method)
         return pooled, single
 
 
 def associate(
-    ranks: np.ndarray,
-    attributes: dict[str, np.ndarray],
-    groups: dict[str, np.ndarray],
-    block: np.ndarray,
-    draws: int,
-    seed: int,
-    complete: np.ndarray | bool = True,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    ranks: np.ndarray, attributes: dict[str, np.ndarray], groups: dict[str, np.ndarray], block: np.ndarray,
+    draws: int, seed: int, complete: np.ndarray | bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Test the association of maps with each attribute, tile by tile and pooled.
 
     Parameters

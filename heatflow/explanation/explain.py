@@ -69,13 +69,9 @@ class Explanation:
 
 
 def explain(
-    tiles: ExplainedTiles,
-    saliency: Saliency,
-    skill_low: float,
-    *,
-    on_maps: Callable[[MethodMaps], object] = lambda maps: None,
-    on_tiles: Callable[[int], object] = lambda n: None,
-) -> Explanation:
+    tiles: ExplainedTiles, saliency: Saliency, skill_low: float, *,
+    on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_tiles: Callable[[int], object] = lambda n: None,
+) -> Explanation:  # fmt: skip
     """Maps of every method, their tests, their association with the terrain, and the verdict.
 
     Parameters

@@ -47,14 +47,9 @@ class ExplainedTiles:
 
     @classmethod
     def read(
-        cls,
-        networks: OutOfFoldNetworks,
-        predictions: pd.DataFrame,
-        terrain: TileAttributes,
-        tile: Tile,
-        split: Split,
-        on_tile: Callable[[], object],
-    ) -> "ExplainedTiles":
+        cls, networks: OutOfFoldNetworks, predictions: pd.DataFrame, terrain: TileAttributes, tile: Tile, split: Split,
+        on_tile: Callable[[], object] = lambda: None,
+    ) -> "ExplainedTiles":  # fmt: skip
         """Read the attributes of a sample of the tiles; `terrain` is that of all of them."""
         sample = spread(np.arange(len(predictions)), SAMPLE)
         attributes = terrain.compute(sample, on_tile=on_tile)

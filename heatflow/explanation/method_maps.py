@@ -54,13 +54,9 @@ class MethodMaps:
 
 
 def explain_method(
-    method: str,
-    tiles: ExplainedTiles,
-    saliency: Saliency,
-    checks: SanityChecks,
-    tested: KnownFeatures | None,
+    method: str, tiles: ExplainedTiles, saliency: Saliency, checks: SanityChecks, tested: KnownFeatures | None,
     on_tiles: Callable[[int], object] = lambda n: None,
-) -> tuple[MethodMaps, Curves, dict[str, np.ndarray]]:
+) -> tuple[MethodMaps, Curves, dict[str, np.ndarray]]:  # fmt: skip
     """Make the maps of one method and test them.
 
     Parameters

@@ -52,13 +52,9 @@ class OutOfFoldNetworks:
         return network_inputs(elevation, self.data.scalings[fold], self.engine.device)
 
     def maps(
-        self,
-        method: str,
-        index: np.ndarray,
-        target: np.ndarray | None,
-        shifts: int = 1,
+        self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1,
         on_tiles: Callable[[int], object] = lambda n: None,
-    ) -> np.ndarray:
+    ) -> np.ndarray:  # fmt: skip
         """Saliency of tiles, the mean over the networks of each tile's fold.
 
         Parameters

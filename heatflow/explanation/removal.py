@@ -30,11 +30,9 @@ class Curves:
 
 
 def removal_curves(
-    probability: Callable[[np.ndarray], np.ndarray],
-    elevation: np.ndarray,
-    background: np.ndarray,
+    probability: Callable[[np.ndarray], np.ndarray], elevation: np.ndarray, background: np.ndarray,
     importance: np.ndarray,
-) -> Curves:
+) -> Curves:  # fmt: skip
     """Probability while terrain is removed, the most important first, and while it is restored.
 
     Parameters

@@ -120,28 +120,16 @@ def failures(randomised: dict[str, float], shuffled: float, again: float, remova
         Of `removal_scores`.
     """
     classifier, everything = randomised["classifier"], [*randomised.values()][-1]
-    failed = []
-    if not classifier <= MOST_WITHOUT_CLASSIFIER:
-        failed.append(
-            f"With the classifier drawn at random its maps stay the same (rank correlation {classifier:.2f}): "
-            "they do not show what decides."
-        )
-    if not everything <= MOST_WITHOUT_ALL:
-        failed.append(
-            f"With every parameter drawn at random its maps stay much the same (rank correlation {everything:.2f}): "
-            "they show the terrain, not what was learnt."
-        )
-    if not shuffled < again:
-        failed.append(
-            f"Its maps are as much like those of a network fitted to shuffled labels ({shuffled:.2f}) as like those of "
-            f"another fitted to the true ones ({again:.2f})."
-        )
-    high = removal["deletion_against_random_high"]
-    if not np.isfinite(high):
-        failed.append("Too few tiles lose anything with their detail, or in too few blocks, for deletion to tell.")
-    elif not high < 0:
-        failed.append(
-            "Taking terrain away in the order of its maps does not surely lower the probability more than at random "
-            f"(difference in area {removal['deletion_against_random']:+.3f}, upper end {high:+.3f})."
-        )
-    return failed
+    difference, high = removal["deletion_against_random"], removal["deletion_against_random_high"]
+    checks = {
+        f"With the classifier drawn at random its maps stay the same (rank correlation {classifier:.2f}): "
+        "they do not show what decides.": classifier <= MOST_WITHOUT_CLASSIFIER,
+        f"With every parameter drawn at random its maps stay much the same (rank correlation {everything:.2f}): "
+        "they show the terrain, not what was learnt.": everything <= MOST_WITHOUT_ALL,
+        f"Its maps are as much like those of a network fitted to shuffled labels ({shuffled:.2f}) as like those of "
+        f"another fitted to the true ones ({again:.2f}).": shuffled < again,
+        "Too few tiles lose anything with their detail, or in too few blocks, for deletion to tell.": np.isfinite(high),
+        "Taking terrain away in the order of its maps does not surely lower the probability more than at random "
+        f"(difference in area {difference:+.3f}, upper end {high:+.3f}).": not high >= 0,
+    }
+    return [sentence for sentence, passes in checks.items() if not passes]

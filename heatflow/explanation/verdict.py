@@ -10,12 +10,9 @@ NO_EFFECT = 0.1  # log-odds: an effect that is surely smaller, either way, is no
 
 
 def verdict(
-    skill_low: float,
-    feature: str | None,
-    methods: dict[str, dict[str, Any]],
-    effects: dict[str, dict[str, float]],
+    skill_low: float, feature: str | None, methods: dict[str, dict[str, Any]], effects: dict[str, dict[str, float]],
     controls: dict[str, dict[str, float]],
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """The answer and its reasons.
 
     Parameters

@@ -64,8 +64,7 @@ def maps_figure(result: MethodMaps, tiles: ExplainedTiles, target: str | int) ->
         What the maps are of, as in the param saliency.target.
     """
     warnings, classes = result.scores["warnings"], tiles.tile.class_ranges
-    size = 13.6, 0.9 + 3.25 * len(classes) + 0.22 * len(warnings)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(13.6, 0.9 + 3.25 * len(classes) + 0.22 * len(warnings)), layout="constrained")
     if warnings:
         figure.suptitle("\n".join(f"Failed a test. {w}" for w in warnings), fontsize=9, color=FAILED)
     grid = figure.subplots(len(classes), 4, squeeze=False)
@@ -132,8 +131,7 @@ def sanity_figure(explanation: Explanation) -> Figure:
                 share, control = np.linspace(0, 100, values.shape[1]), name in ("random", "slope")
                 style, label = (":", title) if control else ("-", None)
                 axes.plot(share, values.mean(axis=0), color=colour, marker=mark, ls=style, ms=4, label=label)
-        axes.set_xlabel(f"share of the terrain {action}, %")
-        axes.set_ylabel("probability of the predicted class")
+        axes.set(xlabel=f"share of the terrain {action}, %", ylabel="probability of the predicted class")
         axes.set_title(f"{kind.capitalize()}, the most salient first ({better} is better)", fontsize=9)
         if not axes.lines:
             axes.text(0.5, 0.5, "no tile loses anything with its detail", ha="center", transform=axes.transAxes)
@@ -159,10 +157,9 @@ def _randomisation(axes: Axes, methods: dict[str, dict[str, Any]]) -> None:
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     for place, limit, label in ((1, MOST_WITHOUT_CLASSIFIER, None), (len(names), MOST_WITHOUT_ALL, "above it: fails")):
         axes.plot([place - 0.4, place + 0.4], [limit, limit], color=FAILED, lw=2, label=label)
-    axes.set_ylim(-0.1, 1.05)
-    axes.set_ylabel("rank correlation of |map| with the trained network's")
     title = "Randomised from the top down, labels shuffled: lower is better;\nanother trained network: higher"
     axes.set_title(title, fontsize=9)
+    axes.set(ylim=(-0.1, 1.05), ylabel="rank correlation of |map| with the trained network's")
 
 
 def _style(name: str, methods: dict[str, dict[str, Any]]) -> tuple[str, str, str]:
@@ -221,11 +218,9 @@ def structure_figure(explanation: Explanation) -> Figure:
 
 def _known_features(axes: Axes, feature: str, scores: dict[str, dict], methods: dict[str, dict]) -> None:
     kinds = {
-        "auc": "as it is",
-        "auc_called_high": "as it is,\npredicted high",
-        "auc_smoothed": "smoothed\nto 2.4 km",
+        "auc": "as it is", "auc_called_high": "as it is,\npredicted high", "auc_smoothed": "smoothed\nto 2.4 km",
         "auc_as_steep": "smoothed, among\nequally steep",
-    }
+    }  # fmt: skip
     for number, (name, values) in enumerate(scores.items()):
         colour, mark, title = _style(name, methods)
         place = np.arange(len(kinds)) + (number - (len(scores) - 1) / 2) * 0.8 / len(scores)
@@ -235,8 +230,7 @@ def _known_features(axes: Axes, feature: str, scores: dict[str, dict], methods: 
     axes.axhline(0.5, color=GUIDE, lw=0.8)
     axes.set_xticks(range(len(kinds)), list(kinds.values()), fontsize=9)
     axes.set_ylabel(f"chance that a pixel near {feature} ranks higher (AUC)")
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom - 0.55 * (top - bottom), top)  # room for the legend
+    axes.set_ylim(axes.get_ylim()[0] - 0.55 * np.ptp(axes.get_ylim()), None)  # room for the legend
     axes.legend(fontsize=7, ncols=2, loc="lower left")
 
 
@@ -247,13 +241,14 @@ def _distances(axes: Axes, feature: str, distances: pd.DataFrame) -> None:
         style = ":" if name in ("slope", "edge") else "-"
         axes.plot(middle, rows["strength"], color=colour, marker=mark, ms=4, ls=style, label=title)
     axes.axhline(1, color=GUIDE, lw=0.8)
-    axes.set_xlabel(f"distance to the nearest of {feature}, km")
-    axes.set_ylabel("mean strength, over the mean of the tile")
+    axes.set(xlabel=f"distance to the nearest of {feature}, km", ylabel="mean strength, over the mean of the tile")
     axes.legend(fontsize=7)
 
 
 def _effects(axes: Axes, effects: dict[str, dict[str, float]]) -> None:
-    for number, effect in enumerate(effects.values()):
+    names = []
+    for number, (name, effect) in enumerate(effects.items()):
+        names.append(f"{name.replace('_', ' ')}\n{effect['tiles']} of {effect['tiles_with_features']}\ntiles")
         if not np.isfinite(effect["effect"]):
             words = "too few tiles\nwith equally\nsteep terrain\nelsewhere"
             inside = axes.get_xaxis_transform()
@@ -265,13 +260,8 @@ def _effects(axes: Axes, effects: dict[str, dict[str, float]]) -> None:
     for label, colour in (("features are smoothed away", LOST), ("equally steep terrain elsewhere is", ELSEWHERE)):
         axes.plot([], [], "o", color=colour, label=label)
     axes.axhline(0, color=GUIDE, lw=0.8)
-    names = [
-        f"{name.replace('_', ' ')}\n{effect['tiles']} of {effect['tiles_with_features']}\ntiles"
-        for name, effect in effects.items()
-    ]
     axes.set_xticks(range(len(effects)), names, fontsize=9)
-    axes.set_xlim(-0.6, len(effects) - 0.4)
+    bottom, top = axes.get_ylim()  # with room for the legend
+    axes.set(xlim=(-0.6, len(effects) - 0.4), ylim=(bottom, top + 0.2 * (top - bottom)))
     axes.set_ylabel("log-odds of high classes that are lost when")
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legend
     axes.legend(fontsize=8, loc="upper right")
