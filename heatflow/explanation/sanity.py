@@ -122,14 +122,15 @@ def failures(randomised: dict[str, float], shuffled: float, again: float, remova
     classifier, everything = randomised["classifier"], [*randomised.values()][-1]
     difference, high = removal["deletion_against_random"], removal["deletion_against_random_high"]
     checks = {
-        f"With the classifier drawn at random its maps stay the same (rank correlation {classifier:.2f}): "
-        "they do not show what decides.": classifier <= MOST_WITHOUT_CLASSIFIER,
-        f"With every parameter drawn at random its maps stay much the same (rank correlation {everything:.2f}): "
-        "they show the terrain, not what was learnt.": everything <= MOST_WITHOUT_ALL,
-        f"Its maps are as much like those of a network fitted to shuffled labels ({shuffled:.2f}) as like those of "
-        f"another fitted to the true ones ({again:.2f}).": shuffled < again,
-        "Too few tiles lose anything with their detail, or in too few blocks, for deletion to tell.": np.isfinite(high),
-        "Taking terrain away in the order of its maps does not surely lower the probability more than at random "
-        f"(difference in area {difference:+.3f}, upper end {high:+.3f}).": not high >= 0,
+        f"With a random classifier the maps stay the same (rank correlation {classifier:.2f}): they do not depend on "
+        "the decision.": classifier <= MOST_WITHOUT_CLASSIFIER,
+        f"With random parameters throughout the maps stay much the same (rank correlation {everything:.2f}): they show "
+        "the terrain, not what was learnt.": everything <= MOST_WITHOUT_ALL,
+        f"The maps correlate with those of a network fitted to shuffled labels ({shuffled:.2f}) at least as closely as "
+        f"with those of a second network fitted to the true labels ({again:.2f}).": shuffled < again,
+        "Too few tiles, or in too few blocks, lose probability with their detail: "
+        "deletion cannot be tested.": np.isfinite(high),
+        "Removing terrain in the order of the maps does not lower the probability significantly more than in random "
+        f"order (difference in area {difference:+.3f}, upper end of its interval {high:+.3f}).": not high >= 0,
     }
     return [sentence for sentence, passes in checks.items() if not passes]

@@ -48,14 +48,14 @@ def verdict(
         reasons += _range_fronts(effects.get("range_front"))
     elif not _has_interval(effects[feature]):
         reasons.append(
-            f"There are too few tiles with {feature} and terrain as steep elsewhere ({effects[feature]['tiles']} of "
-            f"{effects[feature]['tiles_with_features']}), or too few blocks of them, to tell what they are worth."
+            f"Too few tiles with {feature} have equally steep terrain elsewhere ({effects[feature]['tiles']} of "
+            f"{effects[feature]['tiles_with_features']}), or they lie in too few blocks, to measure an effect."
         )
     else:
         effect, scores = effects[feature], methods[best][feature] if best else None
         reasons.append(
-            f"Smoothing the {feature} away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of being high, "
-            f"beyond what it costs to smooth terrain as steep elsewhere ({effect['tiles']} tiles have any)."
+            f"Smoothing the {feature} away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of the high "
+            f"classes beyond the cost of smoothing equally steep terrain elsewhere ({effect['tiles']} tiles)."
         )
         reasons.append(_map(best, feature, scores, controls))
         points = scores is not None and scores["auc_as_steep_low"] > 0.5
@@ -76,8 +76,8 @@ def _with_interval(scores: dict[str, float], name: str, form: str) -> str:
 
 def _skill(low: float) -> str:
     return (
-        f"The network's AUC is {'above' if low > 0.5 else 'not surely above'} that of a guess "
-        f"(lower end of its interval {low:.3f}, a guess has 0.5)."
+        f"The network's AUC is {'' if low > 0.5 else 'not '}significantly above that of a guess, 0.5 "
+        f"(lower end of its interval {low:.3f})."
     )
 
 
@@ -85,8 +85,8 @@ def _range_fronts(effect: dict[str, float] | None) -> list[str]:
     if effect is None or not _has_interval(effect):
         return []
     return [
-        f"Smoothing range fronts away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of being high, "
-        f"beyond what terrain as steep elsewhere does ({effect['tiles']} tiles have any); a range front is no "
+        f"Smoothing range fronts away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of the high classes "
+        f"beyond the cost of smoothing equally steep terrain elsewhere ({effect['tiles']} tiles). A range front is no "
         "structural setting, so this decides nothing."
     ]
 
@@ -95,11 +95,11 @@ def _map(
     method: str | None, feature: str, scores: dict[str, float] | None, controls: dict[str, dict[str, float]]
 ) -> str:
     if method is None or scores is None:
-        return "No saliency map passed its tests, so none was asked where it looks."
+        return "No saliency map passed its sanity checks, so none is considered."
     best = max(controls, key=lambda name: controls[name]["auc_as_steep"])
     score = _with_interval(scores, "auc_as_steep", ".3f").removesuffix(")")
     return (
-        f"The map that passed its tests and names best what matters ({TITLES[method]}) ranks terrain near {feature} "
-        f"above terrain with equally steep surroundings with a chance of {score}; {best.replace('_', ' ')} alone has "
-        f"{controls[best]['auc_as_steep']:.3f})."
+        f"Of the maps that passed their sanity checks, the one with the lowest deletion ({TITLES[method]}) ranks "
+        f"terrain near {feature} above terrain with equally steep surroundings with a chance of {score}; "
+        f"{best.replace('_', ' ')} alone has {controls[best]['auc_as_steep']:.3f})."
     )

@@ -17,12 +17,12 @@ def failed(**changes):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"classifier": 0.95}, "classifier drawn at random"),
-        ({"all": 0.6}, "every parameter drawn at random"),
+        ({"classifier": 0.95}, "random classifier"),
+        ({"all": 0.6}, "random parameters throughout"),
         ({"shuffled": 0.5}, "shuffled labels"),
-        ({"high": 0.01}, "does not surely lower"),
+        ({"high": 0.01}, "does not lower the probability significantly"),
         ({"high": np.nan}, "Too few tiles"),
-        ({"classifier": np.nan}, "classifier drawn at random"),
+        ({"classifier": np.nan}, "random classifier"),
     ],
 )
 def test_a_map_fails_by_the_stated_rules(change, says):
