@@ -8,18 +8,17 @@ import torch
 from scipy import fft
 from torch.nn import functional
 
-STEM = 3  # pixels: stride of the first layer
-LATTICE = 12  # pixels: stride 3 and two max-pools of stride 2
+from heatflow.config.geometry import FIRST
 
 
 def over_shifts(
-    explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int = LATTICE
+    explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int
 ) -> np.ndarray:
     """Mean of the maps of a tile at `shifts` x `shifts` shifts over the lattice, each as it is and turned by half.
 
-    Every map is put back in its place before the mean is taken. A strided layer sees every third pixel first, and every
-    twelfth after pooling. The steps are spread over the twelve, and moved by a pixel where they would all fall on one
-    of the three.
+    Every map is put back in its place before the mean is taken. The steps are spread over the period of the lattice.
+    The first convolution has a lattice of its own, of every third pixel: steps are moved by a pixel where they would
+    all fall on one of the three.
 
     Parameters
     ----------
@@ -28,8 +27,8 @@ def over_shifts(
     tiles : float tensor, shape (n, 1, size, size)
     shifts : int
         Along each axis; 1 is the plain map.
-    period : int, optional
-        Of the lattice, pixels.
+    period : int
+        Of the lattice, pixels: the ``stride`` of the network.
 
     Returns
     -------
@@ -38,7 +37,7 @@ def over_shifts(
     if shifts == 1:
         return explain(tiles)
     even = np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)
-    steps = np.unique(even + (np.arange(shifts) - even + 1) % STEM - 1).tolist()
+    steps = np.unique(even + (np.arange(shifts) - even + 1) % FIRST.stride - 1).tolist()
     reach, size = max(map(abs, steps)), tiles.shape[-1]
     padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
     total = np.zeros((len(tiles), size, size))
@@ -53,28 +52,29 @@ def over_shifts(
     return (total / count).astype(np.float32)
 
 
-def lattice_share(maps: np.ndarray, period: int = LATTICE) -> float:
+def lattice_share(maps: np.ndarray, period: int) -> float:
     """Share of the spectral energy of |saliency| at the frequencies of a lattice; lower is better.
 
-    For white noise it is the lattice's share of all frequencies, (period / size)^2: 0.4 % for 12 of 192 pixels.
+    For white noise it is the lattice's share of all frequencies, (period / size)^2: 1.6 % for 24 of 192 pixels.
 
     Parameters
     ----------
     maps : float array, shape (n, size, size)
         Rows and columns beyond the last full period are cut. Maps that are zero everywhere are left out; without any
-        other, or for tiles smaller than the lattice, the share is NaN.
-    period : int, optional
-        Of the lattice, pixels.
+        other the share is NaN, and for tiles of fewer than two periods, where every frequency is one of the lattice.
+    period : int
+        Of the lattice, pixels: the ``stride`` of the network. The lattices of its layers, whose strides divide it, are
+        part of this lattice.
 
     Examples
     --------
     >>> comb = np.zeros((1, 48, 48))
-    >>> comb[:, ::12, ::12] = 1
-    >>> round(lattice_share(comb, 12), 6)
+    >>> comb[:, ::24, ::24] = 1
+    >>> round(lattice_share(comb, 24), 6)
     1.0
     """
     maps, size = maps[maps.any(axis=(1, 2))], maps.shape[-1] // period * period
-    if not size or not len(maps):
+    if size < 2 * period or not len(maps):
         return float("nan")
     strength = np.abs(np.nan_to_num(maps[:, :size, :size].astype(np.float32)))
     power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True), workers=-1)) ** 2

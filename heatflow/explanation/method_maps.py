@@ -83,11 +83,12 @@ def explain_method(
     networks, every, shifts = tiles.networks, np.arange(len(tiles.predictions)), saliency.smooth_shifts
     target = tiles.target(saliency.target)
     maps = networks.maps(method, every, target, shifts, on_tiles)
-    scores: dict[str, Any] = map_statistics(maps)
+    scores: dict[str, Any] = map_statistics(maps, networks.stride)
     if shifts > 1:
         few = spread(every, PLAIN)
         plain = networks.maps(method, few, None if target is None else target[few])
-        scores |= {"lattice_share_before": lattice_share(plain), "lattice_share_after": lattice_share(maps[few])}
+        for when, shown in (("before", plain), ("after", maps[few])):
+            scores[f"lattice_share_{when}"] = lattice_share(shown, networks.stride)
     same = saliency.target == "predicted"  # the checks are of the predicted class, whatever is drawn
     checked, curves = checks.check(method, maps if same else networks.maps(method, every, tiles.predicted, shifts))
     scores, strength = scores | checked, {}
@@ -103,12 +104,12 @@ def explain_method(
     return MethodMaps(method, maps, of_class, scores), curves, strength
 
 
-def map_statistics(maps: np.ndarray) -> dict[str, Any]:
-    """How many maps, (n, size, size), and pixels are zero, and the `lattice_share` of the others."""
+def map_statistics(maps: np.ndarray, period: int) -> dict[str, Any]:
+    """How many maps, (n, size, size), and pixels are zero, and their `lattice_share`."""
     zero = ~maps.any(axis=(1, 2))
     return {
         "all_zero_maps": int(zero.sum()),
         "all_zero_share": float(zero.mean()),
         "zero_pixel_share": float(np.mean(maps == 0)),
-        "lattice_share": lattice_share(maps),
+        "lattice_share": lattice_share(maps, period),
     }

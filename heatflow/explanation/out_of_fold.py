@@ -39,6 +39,11 @@ class OutOfFoldNetworks:
     first_high: int
     batch_size: int = 20
 
+    @property
+    def stride(self) -> int:
+        """Of the networks, which have one architecture: pixels."""
+        return self.networks[0][0].stride
+
     def folds(self, index: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[NetworkInNetwork]]]:
         """For each fold its number, the positions in `index` that it tests and its networks, on the device."""
         fold = self.data.test_fold[index]
@@ -80,7 +85,8 @@ class OutOfFoldNetworks:
         with reproducible(0):
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
-                maps = [over_shifts(self.explainer(n, method, classes, len(here)), tiles, shifts) for n in networks]
+                explainers = [self.explainer(network, method, classes, len(here)) for network in networks]
+                maps = [over_shifts(explain, tiles, shifts, self.stride) for explain in explainers]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0) / unit
                 on_tiles(len(here))
