@@ -20,9 +20,9 @@ from rasterio.windows import Window
 
 from benchmarks.measure import Rows, side_by_side, times
 from heatflow.geo.tiles import cut_tiles, footprints
-from heatflow.geo.trend import trend_at
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import write_cog
+from tests.geo.definition import trend_at
 
 UTM = CRS.from_epsg(32611)
 SIZE = 200

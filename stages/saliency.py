@@ -7,8 +7,7 @@ from heatflow.explanation.explained_tiles import SAMPLE, ExplainedTiles
 from heatflow.explanation.method_maps import MethodMaps
 from heatflow.explanation.mosaic import write_maps
 from heatflow.explanation.out_of_fold import OutOfFoldNetworks
-from heatflow.geo.features import read_shapes
-from heatflow.geo.tile_attributes import TileAttributes
+from heatflow.geo.tile_attributes import TileAttributes, read_shapes
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.atomic import replacing
 from heatflow.io.rasters import open_written

@@ -161,11 +161,8 @@ def _crossing(rng: np.random.Generator, segment: Segment) -> Segment:
 def unbroken(segments: list[Segment], grid: Grid) -> Iterator[Segment]:
     """For each line of faults its first segment, drawn out over the whole region."""
     left, bottom, right, top = grid.bounds
-    lines: dict[int, Segment] = {}
-    for s in segments:
-        if s.kind == "range front":
-            lines.setdefault(s.line, s)
-    for s in lines.values():
+    first = {s.line: s for s in reversed(segments) if s.kind == "range front"}
+    for _, s in sorted(first.items()):
         middle = (np.array([left + right, bottom + top]) / 2 - (s.x, s.y)) @ (np.sin(STRIKE), np.cos(STRIKE))
         x, y = s.x + middle * np.sin(STRIKE), s.y + middle * np.cos(STRIKE)
         yield replace(s, x=x, y=y, azimuth=STRIKE, length=2 * np.hypot(right - left, top - bottom))

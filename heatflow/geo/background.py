@@ -203,11 +203,8 @@ def _planes(
     z = w * heat_flow
     sums = near @ np.column_stack([w, w * u, w * v, w * u * u, w * u * v, w * v * v, z, z * u, z * v])
     s, su, sv, suu, suv, svv, t, tu, tv = sums.T
-    moments = (
-        su - p * s, sv - q * s, suu - 2 * p * su + p * p * s, suv - p * sv - q * su + p * q * s,
-        svv - 2 * q * sv + q * q * s,
-    )  # fmt: skip
-    return height_of_plane(s, *moments, t, tu - p * t, tv - q * t, least=1e-12)
+    xx, xy, yy = suu - 2 * p * su + p * p * s, suv - p * sv - q * su + p * q * s, svv - 2 * q * sv + q * q * s
+    return height_of_plane([s, su - p * s, sv - q * s, xx, xy, yy, t, tu - p * t, tv - q * t], least=1e-12)
 
 
 def _local_median(near: sparse.csr_matrix, share: np.ndarray, heat_flow: np.ndarray) -> np.ndarray:

@@ -32,8 +32,7 @@ def data_statistics(values: np.ndarray) -> pd.DataFrame:
        valid  relief  constant
     0   0.75     3.0      0.67
     """
-    rows = [_statistics(row) for row in values]
-    return pd.DataFrame(rows, columns=["valid", "relief", "constant"])
+    return pd.DataFrame([_statistics(row) for row in values], columns=["valid", "relief", "constant"])
 
 
 def _statistics(pixels: np.ndarray) -> tuple[float, float, float]:

@@ -1,34 +1,31 @@
 """The plane that fits weighted points best, from their sums."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 FLAT = 1e-6  # spread of the points (variance, in the unit of the offsets) below which a direction has no slope
 
 
-def height_of_plane(
-    s: np.ndarray, sx: np.ndarray, sy: np.ndarray, sxx: np.ndarray, sxy: np.ndarray, syy: np.ndarray, t: np.ndarray,
-    tx: np.ndarray, ty: np.ndarray, *, least: float,
-) -> np.ndarray:  # fmt: skip
+def height_of_plane(sums: Iterable[np.ndarray], least: float) -> np.ndarray:
     """Height at the origin of the plane that fits weighted points best.
 
     Where the points lie on a line the slope is the one along it, and where they are a single point there is none.
 
     Parameters
     ----------
-    s : float array
-        Sum of the weights. All arrays have one shape, that of the result.
-    sx, sy, sxx, sxy, syy : float arrays
-        Sums of weight times the offsets x and y, and times their products.
-    t, tx, ty : float arrays
-        Sums of weight times height, and of that times x and y.
+    sums : iterable of 9 float arrays
+        Of one shape, that of the result: the sum of the weights; sums of weight times the offsets x and y, and times
+        their products xx, xy and yy; sums of weight times height, and of that times x and y.
     least : float
         Sum of weights up to which there is no height.
 
     Returns
     -------
     float64 array
-        NaN where `s` is not above `least`.
+        NaN where the sum of the weights is not above `least`.
     """
+    s, sx, sy, sxx, sxy, syy, t, tx, ty = sums
     s = np.where(s > least, s, np.nan)
     x, y, z = sx / s, sy / s, t / s
     cxx, cxy, cyy = sxx / s - x * x, sxy / s - x * y, syy / s - y * y

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Collection
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
@@ -58,9 +58,8 @@ def read_text_table(path: str, member: str | None, across: Collection[str], up: 
         lines = io.StringIO(_decode(raw), newline=None).readlines()
         return _table(lines, *_header(lines, across, up))
     except UNREADABLE as error:
-        raise InputError(
-            f"data.wells: {path}: not a CSV, damaged or encrypted ({' '.join(str(error).split())})"
-        ) from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"data.wells: {path}: not a CSV, damaged or encrypted ({reason})") from None
 
 
 def _header(lines: list[str], across: Collection[str], up: Collection[str]) -> tuple[str, int]:
@@ -128,13 +127,9 @@ def _plain_numbers(cells: pd.Series, separator: str) -> pd.Series:
 def _raw(path: str, member: str | None) -> bytes:
     """Content of a text table; what is too long to be one is not read to its end, nor unpacked."""
     with ExitStack() as stack:
-        file: IO[bytes] | gzip.GzipFile
-        if member:
-            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(member))
-        elif path.lower().endswith(".gz"):
-            file = stack.enter_context(gzip.open(path, "rb"))
-        else:
-            file = stack.enter_context(open(path, "rb"))
+        opened: Any = gzip.open if path.lower().endswith(".gz") else open
+        archive = stack.enter_context(zipfile.ZipFile(path)) if member else None
+        file = stack.enter_context(archive.open(member) if archive and member else opened(path, "rb"))
         start = file.read(MAX_LINE)
         if len(start) == MAX_LINE and not (b"\n" in start or b"\r" in start):
             raise InputError(f"data.wells: {path}: no table: its first line is longer than {MAX_LINE:,} bytes")

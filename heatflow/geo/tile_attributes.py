@@ -1,4 +1,4 @@
-"""Attributes of tiles: terrain attributes, smoothed terrain, and distances to known features."""
+"""Attributes of tiles: terrain attributes, smoothed terrain, and distances to known features, such as faults."""
 
 import os
 from collections.abc import Callable
@@ -8,14 +8,50 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+from rasterio import CRS, windows
+from rasterio.features import rasterize
+from shapely import box
 
-from heatflow.geo.attributes import MARGIN, STEEPNESS, smoothed, terrain_attributes
-from heatflow.geo.features import distance
-from heatflow.grid.grids import TileGrid
+from heatflow.errors import InputError
+from heatflow.geo.attributes import MARGIN, STEEPNESS, distance_to, smoothed, terrain_attributes
+from heatflow.grid.crs import transform_table
+from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import open_written, read_around
+from heatflow.io.untrusted import vector_file
 
 FARTHEST = 20_000.0  # m from a tile within which known features count
 BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that smooths terrain
+
+
+def read_shapes(path: str, key: str, crs: CRS) -> geopandas.GeoSeries:
+    """Geometries of any vector file; empty ones are left out.
+
+    Parameters
+    ----------
+    path : str
+        Of a file that GDAL can read.
+    key : str
+        The param that holds the path, for messages.
+    crs : rasterio.crs.CRS
+        That the geometries are transformed to.
+
+    Returns
+    -------
+    GeoSeries
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or does not say where on Earth it lies.
+    """
+    with vector_file(path, key) as file:
+        shapes = file.read(columns=[])
+    if not isinstance(shapes, geopandas.GeoDataFrame):
+        raise InputError(f"{key}: {path}: has no geometry; give points, lines or areas")
+    if shapes.crs is None:
+        raise InputError(f"{key}: {path}: does not say its coordinate system; write it into the file")
+    present = ~(shapes.geometry.is_empty | shapes.geometry.isna())
+    return transform_table(shapes[present], crs, f"{key}: {path}").geometry
 
 
 @dataclass(frozen=True)
@@ -82,3 +118,33 @@ class TileAttributes:
         attributes["background"] = smoothed(around, BACKGROUND / resolution)
         inner = slice(self._pixels(MARGIN), self._pixels(MARGIN) + self.tiles.size)
         return {name: array[inner, inner] for name, array in attributes.items()}
+
+
+def distance(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:
+    """Distance from each pixel of a square to the nearest feature.
+
+    Parameters
+    ----------
+    shapes : GeoSeries
+        In the CRS of the grid.
+    grid : Grid
+    top, left : int
+        Row and column of the square's upper-left pixel on the grid.
+    size : int
+        Edge of the square, pixels.
+    margin : int
+        Pixels around the square within which features count.
+
+    Returns
+    -------
+    float64 array, shape (size, size)
+        Metres; NaN throughout where no feature is so near.
+    """
+    edge, inner = size + 2 * margin, slice(margin, margin + size)
+    window = windows.Window(left - margin, top - margin, edge, edge)
+    there = np.zeros((edge, edge), dtype=bool)
+    near = shapes.iloc[shapes.sindex.query(box(*windows.bounds(window, grid.transform)))]
+    if len(near):
+        transform = windows.transform(window, grid.transform)
+        there = rasterize(near, there.shape, transform=transform, all_touched=True, dtype="uint8").astype(bool)
+    return distance_to(there, grid.resolution)[inner, inner]

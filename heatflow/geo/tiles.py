@@ -122,11 +122,9 @@ def label_tiles(
     table = label_squares(ids, residual, tile)
     groups = pd.Series(residual).groupby(ids)
     every = {f"residual_{name}": compute(groups) for name, compute in STATISTICS.items()}
-    table = table.join(pd.DataFrame(every))
-    table = table[["n_wells", "residual", *every, "label"]].rename_axis("tile").reset_index()
+    table = table.join(pd.DataFrame(every)).rename_axis("tile").reset_index()
     row, col = tiles.rows_and_columns(table["tile"].to_numpy())
-    table.insert(1, "row", row)
-    table.insert(2, "col", col)
+    table = table.assign(row=row, col=col)[["tile", "row", "col", "n_wells", "residual", *every, "label"]]
     return table, np.setdiff1d(np.arange(len(pixel_row)), index)
 
 

@@ -84,41 +84,6 @@ def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
             nodes, first_node = nodes[spent:], first_node + spent
 
 
-def trend_at(values: np.ndarray, row: np.ndarray, column: np.ndarray, radius: float) -> np.ndarray:
-    """The definition of the trend, evaluated pixel by pixel: slow, and what tests compare `detrend` with.
-
-    Parameters
-    ----------
-    values : float array, shape (height, width)
-        Metres, NaN for no data.
-    row, column : int arrays, shape (n,)
-    radius : float
-        Pixels.
-
-    Returns
-    -------
-    float64 array, shape (n,)
-    """
-    trend = np.full(len(row), np.nan)
-    reach = math.ceil(radius)
-    for k, (r, c) in enumerate(zip(row, column, strict=True)):
-        top, left = max(0, r - reach), max(0, c - reach)
-        window = values[top : r + reach + 1, left : c + reach + 1].astype(np.float64)
-        y, x = np.indices(window.shape, dtype=np.float64)
-        y, x = (y + top - r) / radius, (x + left - c) / radius
-        weight = np.where(np.isfinite(window), np.clip(1 - np.hypot(x, y) ** 3, 0, None) ** 3, 0.0)
-        here = weight > 0
-        if here.any():
-            z, w = window[here], weight[here]
-            offset = np.column_stack([x[here], y[here]])
-            centre = np.average(offset, axis=0, weights=w)
-            root = np.sqrt(w / w.sum())
-            mean = np.average(z, weights=w)
-            slope, *_ = np.linalg.lstsq((offset - centre) * root[:, None], (z - mean) * root, rcond=None)
-            trend[k] = mean - centre @ slope
-    return trend
-
-
 def _cell_sums(strip: np.ndarray, skipped: int, cell: int, radius: float) -> np.ndarray:
     """Sums over the cells of a strip of rows, of which the first is row `skipped` of its cell.
 
@@ -193,7 +158,7 @@ class _Fit:
                 k * z, kx * z + k * zx, ky * z + k * zy,
             ]  # fmt: skip
         around = (fft.irfft2(moment, size, workers=-1)[: shape[0], : shape[1]] for moment in moments)
-        return datum + height_of_plane(*around, least=0.5)  # pixels
+        return datum + height_of_plane(around, least=0.5)  # pixels
 
 
 def _interpolate(nodes: np.ndarray, first_node: int, row: int, rows: int, cell: int) -> np.ndarray:

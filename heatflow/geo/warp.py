@@ -1,15 +1,14 @@
 """Warping an elevation raster onto the working grid, strip by strip, so that memory stays bounded whatever its size."""
 
 import numpy as np
+from rasterio import Affine, MemoryFile
 from rasterio.enums import Resampling
-from rasterio.io import MemoryFile
-from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from heatflow.geo.elevation import Elevation
-from heatflow.geo.projection import project
 from heatflow.geo.trend import Strips
+from heatflow.grid.crs import project
 from heatflow.grid.grids import Grid
 
 STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32

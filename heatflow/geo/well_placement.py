@@ -5,11 +5,11 @@ from fnmatch import fnmatchcase
 import geopandas
 import numpy as np
 import pandas as pd
-from pyproj.exceptions import ProjError
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
 from heatflow.geo.well_tables import MISSING, UNITS
+from heatflow.grid.crs import transform_table
 from heatflow.grid.grids import Grid
 
 LEAST_HEAT_FLOW = 0.5  # mW/m2; from 0 to this it is one in another unit, or a 0 that stands for none
@@ -63,10 +63,7 @@ def place_wells(table: geopandas.GeoDataFrame, grid: Grid, wells: Wells = Wells(
     value = "heat_flow" if needs_background(table, wells) else "residual"
     if value == "heat_flow":
         _check_unit(table["heat_flow"])
-    try:
-        placed = table.to_crs(grid.crs.to_wkt())
-    except ProjError as error:
-        raise InputError(f"wells.crs: cannot be transformed to the CRS of the terrain ({error})") from None
+    placed = transform_table(table, grid.crs, "wells.crs")
     x, y = placed.geometry.x.to_numpy(), placed.geometry.y.to_numpy()
     located = np.isfinite(x) & np.isfinite(y)
     row, column = np.full(len(placed), -1), np.full(len(placed), -1)

@@ -1,6 +1,5 @@
 """Tables of wells: reading any, whatever its format, its columns and its unit."""
 
-import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +11,7 @@ from heatflow.config.schema import Wells
 from heatflow.errors import InputError
 from heatflow.geo.text_tables import read_text_table
 from heatflow.grid.crs import parse_crs
-from heatflow.io.untrusted import UNREADABLE, vector_file
+from heatflow.io.untrusted import vector_file
 
 LONGITUDE = ("longitude", "lon", "long", "lng", "long_ew", "longitude_deg", "lon_deg", "x_wgs84")
 LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
@@ -143,17 +142,13 @@ def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoData
 
 
 def _read_vector(path: str, layer: str | None, crs: str | int | None) -> geopandas.GeoDataFrame:
-    try:
-        with vector_file(path, "data.wells") as file:
-            layers = file.layers()
-            if layer is None and len(layers) > 1:
-                raise InputError(f"data.wells: {path}: has layers {', '.join(layers)}; choose one with wells.layer")
-            if layer is not None and layer not in layers:
-                raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}")
-            table = file.read(layer=layer or (layers[0] if layers else None))
-    except UNREADABLE as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise InputError(f"data.wells: {path}: not a vector file that GDAL can read ({reason})") from None
+    with vector_file(path, "data.wells") as file:
+        layers = file.layers()
+        if layer is None and len(layers) > 1:
+            raise InputError(f"data.wells: {path}: has layers {', '.join(layers)}; choose one with wells.layer")
+        if layer is not None and layer not in layers:
+            raise InputError(f"wells.layer: {path} has no layer {layer!r}; it has {', '.join(layers)}")
+        table = file.read(layer=layer or (layers[0] if layers else None))
     if not isinstance(table, geopandas.GeoDataFrame):
         raise InputError(f"data.wells: {path}: has no geometry; give points, or a CSV with coordinate columns")
     if table.geometry.name != "geometry":

@@ -1,14 +1,12 @@
 """The working grid: the raster of square metric pixels that elevation is warped onto."""
 
 import numpy as np
-from rasterio import DatasetReader
-from rasterio.crs import CRS
+from rasterio import CRS, DatasetReader
 
 from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import Elevation
-from heatflow.geo.projection import Bounds, project, project_bounds
-from heatflow.grid.crs import parse_crs, require_metric, utm_zone
+from heatflow.grid.crs import Bounds, parse_crs, project, project_bounds, require_metric, utm_zone
 from heatflow.grid.grids import Grid
 
 MAX_PIXELS = 4_000_000_000  # of the working grid: 16 GB of float32

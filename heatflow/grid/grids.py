@@ -5,13 +5,10 @@ They are small immutable values, and the only place where map coordinates turn i
 
 import math
 from dataclasses import dataclass
-from math import gcd
 
 import numpy as np
 from numpy.typing import ArrayLike
-from rasterio import DatasetReader
-from rasterio.crs import CRS
-from rasterio.transform import Affine
+from rasterio import CRS, Affine, DatasetReader
 
 FINENESS = 4  # pixels of a prediction map, at least, from one window to the next
 
@@ -74,12 +71,8 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(left, bottom, right, top) in map units."""
-        return (
-            self.left,
-            self.top - self.height * self.resolution,
-            self.left + self.width * self.resolution,
-            self.top,
-        )
+        right, bottom = self.left + self.width * self.resolution, self.top - self.height * self.resolution
+        return self.left, bottom, right, self.top
 
     def position(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of points as fractions of pixels from the outer corner of the upper-left pixel.
@@ -213,26 +206,18 @@ class TileGrid:
             One entry for every (pixel, tile) pair, `index` pointing into the input. A pixel in no tile
             (a gap, the margin past the last whole tile) has no entry.
         """
-        pixel_row = np.asarray(pixel_row, dtype=np.int64)
-        pixel_col = np.asarray(pixel_col, dtype=np.int64)
-        rows, cols = self.shape
-        last_row, last_col = pixel_row // self.stride, pixel_col // self.stride
-        reach = range(-(-self.size // self.stride))  # one where tiles do not overlap
-        pairs = []
-        for up in reach:
-            for back in reach:
-                row, col = last_row - up, last_col - back
-                inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
-                if self.size != self.stride:
-                    inside &= pixel_row - row * self.stride < self.size
-                    inside &= pixel_col - col * self.stride < self.size
-                index = np.flatnonzero(inside)
-                pairs.append((index, row[index], col[index]))
-        if len(pairs) == 1:
-            return pairs[0]
-        index, row, col = (np.concatenate(part) for part in zip(*pairs, strict=True))
-        order = np.lexsort((col, row, index))
-        return index[order], row[order], col[order]
+        (rows, row_holds), (cols, col_holds) = (
+            self._along(np.asarray(pixel, dtype=np.int64), count)
+            for pixel, count in zip((pixel_row, pixel_col), self.shape, strict=True)
+        )
+        index, up, left = np.nonzero(row_holds[:, :, None] & col_holds[:, None])
+        return index, rows[index, up], cols[index, left]
+
+    def _along(self, pixel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Along one axis, the tiles that may hold each pixel, ascending, and which of them do; arrays (n, tiles)."""
+        reach = -(-self.size // self.stride)  # 1 where tiles do not overlap
+        tile = pixel[:, None] // self.stride - np.arange(reach)[::-1]
+        return tile, (tile >= 0) & (tile < count) & (pixel[:, None] - tile * self.stride < self.size)
 
 
 @dataclass(frozen=True)
@@ -267,7 +252,7 @@ class WindowGrid:
     @property
     def cell(self) -> int:
         """Edge of a pixel of the map, pixels of the grid."""
-        cell = gcd(self.size, self.stride)
+        cell = math.gcd(self.size, self.stride)
         while cell * FINENESS > self.stride and cell % 2 == 0:
             cell //= 2
         return cell

@@ -26,7 +26,7 @@ from pyogrio.errors import CRSError, DataSourceError, FeatureError, FieldError, 
 from rasterio import DatasetReader, Env
 from shapely.errors import ShapelyError
 
-from heatflow.errors import InputError
+from heatflow.errors import InputError, one_line
 
 MAX_UNPACKED = 2_000_000_000  # bytes of all that is taken out of an archive
 MAX_RATIO = 200  # of the size of a file in an archive to its packed size, where it is larger than SMALL
@@ -322,9 +322,7 @@ def vector_file(path: str, key: str) -> Iterator[VectorFile]:
     Raises
     ------
     InputError
-        There is no such file, or it is an address.
-    ValueError
-        It holds what it must not; so are the others of UNREADABLE that the block may raise.
+        There is no such file, it is an address, it holds what it must not, or the block raised one of UNREADABLE.
     """
     if is_remote(path, key):
         raise InputError(f"{key}: {path}: tables and vector files are read from files alone; download it first")
@@ -341,7 +339,8 @@ def vector_file(path: str, key: str) -> Iterator[VectorFile]:
                 raise ValueError(f"{path} is in none of the formats that are read: {FORMATS}")
             yield VectorFile(chosen)
         except UNREADABLE as error:
-            raise ValueError(str(error).replace(f"{folder}/", "")) from None
+            reason = one_line(error).replace(f"{folder}/", "")
+            raise InputError(f"{key}: {path}: not a vector file that GDAL can read ({reason})") from None
 
 
 def _whole(path: Path, name: str, folder: Path) -> Path:

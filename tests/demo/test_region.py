@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from heatflow.config.schema import Background, Demo
-from heatflow.demo.heat import KIND_SHARE
-from heatflow.demo.region import make_region
+from heatflow.demo.region import KIND_SHARE, make_region
 from heatflow.geo.background import fit_background
 
 SMALL = {"seed": 1, "width": 800.0, "height": 720.0, "resolution": 2000.0, "signal": 1.0, "sampling_bias": 0.5}

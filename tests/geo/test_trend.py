@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from heatflow.geo.trend import detrend, trend_at
+from heatflow.geo.trend import detrend
+from tests.geo.definition import trend_at
 
 # (shape, radius in pixels): cells of one pixel; of two; radius beyond the raster; cells of several, not dividing it
 CASES = [((90, 110), 7.3), ((220, 200), 199.0), ((60, 50), 400.0), ((431, 333), 317.3)]
