@@ -20,9 +20,9 @@ PLUMBING = (
     "stages/_runner.py",
 )
 RULES = "heatflow/config/derived.py"  # what follows from params: reached through plumbing, and used by every stage
-RESOURCES = {
-    "heatflow/present/report.py": "heatflow/present/page"
-}  # code that is no Python, by the module that reads it
+RESOURCES = {  # code that is no Python, by the module that reads it
+    "heatflow/present/report.py": "heatflow/present/page", "heatflow/present/qgis.py": "heatflow/present/style.qml",
+}  # fmt: skip
 PACKAGES = ("heatflow", "stages")
 
 

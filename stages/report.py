@@ -3,10 +3,9 @@
 from contextlib import ExitStack
 
 from heatflow.geo.tiles import PackedTiles
+from heatflow.io import text, vectors
 from heatflow.io.atomic import replacing
 from heatflow.io.rasters import open_written
-from heatflow.io.text import read_csv, read_json
-from heatflow.io.vectors import read_features, read_table
 from heatflow.present import report
 from stages import _paths as at
 from stages._runner import read_params, run, say
@@ -16,9 +15,8 @@ PARAMS = (
     "map", "model", "normalize", "saliency", "split", "terrain", "tile", "train", "wells",
 )  # fmt: skip
 NUMBERS = {name: at.METRICS / f"{name}.json" for name in report.NUMBERS}
-TABLES = {
-    name: (at.TABLES if name in ("strata", "statistics") else at.METRICS) / f"{name}.csv" for name in report.TABLES
-}
+UNDRAWN = ("strata", "statistics")  # tables without a plot
+TABLES = {name: (at.TABLES if name in UNDRAWN else at.METRICS) / f"{name}.csv" for name in report.TABLES}
 PICTURES = tuple(at.METRICS / name for name in ("folds.png", "curves.png", "map.png"))
 RASTERS = {"terrain": at.TERRAIN} | {name: at.MAP / f"{name}.tif" for name in ("probability", "applicability")}
 FILES = (at.TERRAIN, at.WELLS, at.MODELS, at.PREDICTIONS, RASTERS["probability"], at.EVALUATION)
@@ -32,19 +30,15 @@ def main() -> None:
     p = read_params(PARAMS)
     rasters = RASTERS | {"saliency": at.SALIENCY / f"{report.shown_method(p.saliency.methods)}.tif"}
     with ExitStack() as stack:
-        inputs = report.ReportInputs(
-            numbers={name: read_json(path, report.NUMBERS[name]) for name, path in NUMBERS.items()},
-            tables={name: read_csv(path, report.TABLES[name]) for name, path in TABLES.items()},
-            predictions=read_table(at.PREDICTIONS),
-            wells=read_features(at.WELLS),
-            top=read_table(at.MAP / "top.fgb"),
-            tiles=PackedTiles.load(at.TILES, at.TILE_TABLE),
+        page = report.make_report(report.ReportInputs(
+            numbers={name: text.read_json(path, report.NUMBERS[name]) for name, path in NUMBERS.items()},
+            tables={name: text.read_csv(path, report.TABLES[name]) for name, path in TABLES.items()},
+            predictions=vectors.read_table(at.PREDICTIONS), wells=vectors.read_features(at.WELLS),
+            top=vectors.read_table(at.MAP / "top.fgb"), tiles=PackedTiles.load(at.TILES, at.TILE_TABLE),
             rasters={name: stack.enter_context(open_written(path)) for name, path in rasters.items()},
-            pictures=(*PICTURES, *sorted(at.SALIENCY_FIGURES.glob("*.png"))),
-            files=FILES,
-            ablation=read_csv(p.data.ablation) if p.data.applies(p.data.ablation) else None,
-        )
-        page = report.make_report(inputs, p)
+            pictures=(*PICTURES, *sorted(at.SALIENCY_FIGURES.glob("*.png"))), files=FILES,
+            ablation=text.read_csv(p.data.ablation) if p.data.applies(p.data.ablation) else None,
+        ), p)  # fmt: skip
     with replacing(at.REPORT) as beside:
         beside.write_text(page, encoding="utf-8")
     say([f"{len(page) / 1e6:.1f} MB, one file that needs no network -> {at.REPORT}"])

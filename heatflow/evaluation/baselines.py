@@ -40,10 +40,8 @@ def forest(seed: int) -> ClassifierMixin:
     return RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=-1)
 
 
-def out_of_fold(
-    columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int, model: Callable[[int], ClassifierMixin],
-    seed: int,
-) -> np.ndarray:  # fmt: skip
+def out_of_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int,
+                model: Callable[[int], ClassifierMixin], seed: int) -> np.ndarray:  # fmt: skip
     """Class probabilities of every tile from a model that was fitted without its fold; their mean over repeats.
 
     The model is fitted to the training and the validation tiles: it has nothing to choose by validation, and a baseline
@@ -126,10 +124,8 @@ def planned_fits(split: Folds, tile: Tile) -> list[tuple[str, str, str]]:
     return fits + [(name, own, "yes") for name in ON_RANDOM_FOLDS if len(split.compared)]
 
 
-def baselines_out_of_fold(
-    kept: pd.DataFrame, terrain: np.ndarray, split: Folds, tile: Tile, seed: int,
-    on_fit: Callable[[], object] = lambda: None,
-) -> pd.DataFrame:  # fmt: skip
+def baselines_out_of_fold(kept: pd.DataFrame, terrain: np.ndarray, split: Folds, tile: Tile, seed: int,
+                          on_fit: Callable[[], object] = lambda: None) -> pd.DataFrame:  # fmt: skip
     """Every baseline on every tile, also with other statistics of the wells and on a random split.
 
     Parameters
@@ -161,10 +157,8 @@ def baselines_out_of_fold(
         roles = split.roles[split.compared if random == "yes" else split.scored]
         predictors, model = columns[name]
         probability = out_of_fold(predictors, label, roles, tile.n_classes, model, seed)
-        table = pd.DataFrame(
-            {"tile": kept["tile"].to_numpy(), "baseline": name, "statistic": statistic, "random": random}
-        )
-        tables.append(table.join(pd.DataFrame(probability, columns=tile.class_columns)))
+        key = {"tile": kept["tile"].to_numpy(), "baseline": name, "statistic": statistic, "random": random}
+        tables.append(pd.DataFrame(key).join(pd.DataFrame(probability, columns=tile.class_columns)))
         on_fit()
     return pd.concat(tables)
 

@@ -67,10 +67,8 @@ def verdict(low: float, high: float) -> str:
     return "above" if low > 0 else "below" if high < 0 else "within noise of"
 
 
-def compare(
-    label: np.ndarray, network: np.ndarray, baselines: dict[str, np.ndarray], first_high: int, n_wells: np.ndarray,
-    block: np.ndarray, seed: int,
-) -> dict:  # fmt: skip
+def compare(label: np.ndarray, network: np.ndarray, baselines: dict[str, np.ndarray], first_high: int,
+            n_wells: np.ndarray, block: np.ndarray, seed: int) -> dict:  # fmt: skip
     """The network's headline metrics with intervals, those of each baseline, and the difference in AUC.
 
     Parameters
@@ -126,9 +124,8 @@ def _with_interval(name: str, point: np.ndarray, draws: np.ndarray) -> dict[str,
     return {name: float(point[0]), f"{name}_low": low, f"{name}_high": high}
 
 
-def auc_table(
-    high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarray, block: np.ndarray, seed: int
-) -> pd.DataFrame:
+def auc_table(high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarray, block: np.ndarray,
+              seed: int) -> pd.DataFrame:  # fmt: skip
     """AUC of each prediction among tiles of a similar number of wells, stratum by stratum and over all of them.
 
     Parameters

@@ -58,10 +58,8 @@ def class_probabilities(network: NetworkInNetwork, tiles: torch.Tensor, batch_si
     return predict(network, tiles, batch_size, engine).double().softmax(dim=1).cpu().numpy()
 
 
-def predict_out_of_fold(
-    data: FoldData, load: Callable[[int], list[NetworkInNetwork]], engine: Engine,
-    on_fold: Callable[[], object] = lambda: None,
-) -> Predictions:  # fmt: skip
+def predict_out_of_fold(data: FoldData, load: Callable[[int], list[NetworkInNetwork]], engine: Engine,
+                        on_fold: Callable[[], object] = lambda: None) -> Predictions:  # fmt: skip
     """Predict every tile by the networks of the folds that test it.
 
     Parameters

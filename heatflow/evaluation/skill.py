@@ -11,10 +11,8 @@ BINS = 10  # of probability, for calibration
 STRATA = ("1", "2-3", "4-7", "8-15", "16+")  # wells of a tile
 
 
-def scores(
-    label: np.ndarray, probability: np.ndarray, first_high: int, weight: np.ndarray | None = None,
-    n_wells: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:  # fmt: skip
+def scores(label: np.ndarray, probability: np.ndarray, first_high: int, weight: np.ndarray | None = None,
+           n_wells: np.ndarray | None = None) -> dict[str, np.ndarray]:  # fmt: skip
     """The headline metrics for each set of weights.
 
     Parameters

@@ -87,6 +87,12 @@ def open_written(path: str | Path) -> Iterator[rasterio.DatasetReader]:
         yield dataset
 
 
+def read_overview(dataset: rasterio.DatasetReader, pixels: int = 1000) -> np.ndarray:
+    """The first band for a picture: read at every n-th pixel, so that its longer edge has about `pixels`."""
+    step = max(1, max(dataset.shape) // pixels)
+    return dataset.read(1, out_shape=(dataset.height // step, dataset.width // step))
+
+
 def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Read the first band at pixels inside the raster, a strip of blocks at a time.
 

@@ -68,10 +68,8 @@ def best_apart(value: np.ndarray, top: np.ndarray, left: np.ndarray, size: int, 
     return np.array(chosen, dtype=int)
 
 
-def best_places(
-    windows: pd.DataFrame, window_grid: WindowGrid, threshold: float, tile: Tile,
-    wells: tuple[np.ndarray, np.ndarray], most: int,
-) -> geopandas.GeoDataFrame:  # fmt: skip
+def best_places(windows: pd.DataFrame, window_grid: WindowGrid, threshold: float, tile: Tile,
+                wells: tuple[np.ndarray, np.ndarray], most: int) -> geopandas.GeoDataFrame:  # fmt: skip
     """Windows of the highest `cautious` probability of being high that do not overlap, in the area of applicability.
 
     Parameters

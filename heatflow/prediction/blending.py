@@ -17,34 +17,32 @@ def taper(cells: int) -> np.ndarray:
     return np.outer(along, along)
 
 
-class Blend:
-    """Weighted mean of the values of all windows that cover a pixel of the map.
+def blend(windows: pd.DataFrame, window_grid: WindowGrid, columns: list[str]) -> np.ndarray:
+    """Weighted mean of the values of all windows that cover a pixel of the map; values that are NaN have no weight.
 
     Parameters
     ----------
+    windows : DataFrame
+        ``top`` and ``left``, the first row and column of each, and its values.
     window_grid : WindowGrid
-    bands : int
-        Number of values of each window.
+    columns : list of str
+        The values to blend.
+
+    Returns
+    -------
+    float32 array, shape (columns, rows, columns of the map)
+        NaN where there is no window.
     """
-
-    def __init__(self, window_grid: WindowGrid, bands: int) -> None:
-        self.cell, self.cells = window_grid.cell, window_grid.size // window_grid.cell
-        self.weight = taper(self.cells)
-        self.total = np.zeros((bands, *window_grid.map_grid.shape))
-        self.weights = np.zeros((bands, *window_grid.map_grid.shape))
-
-    def add(self, top: int, left: int, values: np.ndarray) -> None:
-        """Add a window by its first row and column; values that are NaN have no weight."""
-        r, c = top // self.cell, left // self.cell
-        place = slice(None), slice(r, r + self.cells), slice(c, c + self.cells)
+    cell, cells = window_grid.cell, window_grid.size // window_grid.cell
+    weight, (total, weights) = taper(cells), np.zeros((2, len(columns), *window_grid.map_grid.shape))
+    for top, left, *values in windows[["top", "left", *columns]].to_numpy():
+        row, column = int(top) // cell, int(left) // cell
+        place = slice(None), slice(row, row + cells), slice(column, column + cells)
         finite = np.isfinite(values)
-        self.total[place] += np.where(finite, values, 0)[:, None, None] * self.weight
-        self.weights[place] += finite[:, None, None] * self.weight
-
-    def mean(self) -> np.ndarray:
-        """Float32 (bands, rows, columns), NaN where no window was added."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.weights > 0, self.total / self.weights, np.nan).astype(np.float32)
+        total[place] += np.where(finite, values, 0)[:, None, None] * weight
+        weights[place] += finite[:, None, None] * weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weights > 0, total / weights, np.nan).astype(np.float32)
 
 
 def entropy(probability: np.ndarray) -> np.ndarray:
@@ -106,11 +104,8 @@ class Layers:
         threshold : float
             Largest dissimilarity index in the area of applicability.
         """
-        blend = Blend(window_grid, tile.n_classes + 3)
-        columns = ["top", "left", *tile.class_columns, "disagreement", "networks", "dissimilarity"]
-        for top, left, *values in windows[columns].to_numpy():
-            blend.add(int(top), int(left), np.array(values))
-        mean = np.where(valid >= LEAST_TERRAIN, blend.mean(), np.nan).astype(np.float32)
+        mean = blend(windows, window_grid, [*tile.class_columns, "disagreement", "networks", "dissimilarity"])
+        mean[:, valid < LEAST_TERRAIN] = np.nan
         probability, (disagreement, networks, dissimilarity) = np.split(mean, [tile.n_classes])
         inside = np.where(np.isnan(dissimilarity), np.nan, dissimilarity <= threshold).astype(np.float32)
         above, share = probability[tile.first_high :].sum(axis=0), entropy(probability).astype(np.float32)

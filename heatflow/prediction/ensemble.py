@@ -43,10 +43,9 @@ class Ensemble:
     engine: Engine
 
     @classmethod
-    def from_folds(
-        cls, data: FoldData, load: Callable[[int], list[NetworkInNetwork]], grid: Grid, tile: Tile, engine: Engine,
-        wells: tuple[np.ndarray, np.ndarray], buffer: float | None,
-    ) -> "Ensemble":  # fmt: skip
+    def from_folds(cls, data: FoldData, load: Callable[[int], list[NetworkInNetwork]], grid: Grid, tile: Tile,
+                   engine: Engine, wells: tuple[np.ndarray, np.ndarray],
+                   buffer: float | None) -> "Ensemble":  # fmt: skip
         """Networks of the folds that are scored.
 
         Parameters

@@ -83,10 +83,9 @@ def at_centres(layer: np.ndarray, window_grid: WindowGrid, tops: np.ndarray, lef
     return values
 
 
-def predict_map(
-    terrain: DatasetReader, window_grid: WindowGrid, ensemble: Ensemble, wells: tuple[np.ndarray, np.ndarray],
-    min_valid: float = 0.5, most: int = 20, on_windows: Callable[[int], object] = lambda n: None,
-) -> PredictionMap:  # fmt: skip
+def predict_map(terrain: DatasetReader, window_grid: WindowGrid, ensemble: Ensemble,
+                wells: tuple[np.ndarray, np.ndarray], min_valid: float = 0.5, most: int = 20,
+                on_windows: Callable[[int], object] = lambda n: None) -> PredictionMap:  # fmt: skip
     """Predict every place of a raster.
 
     Parameters
@@ -124,20 +123,17 @@ def predict_map(
     with reproducible(0):
         windows, valid, counts = predict_windows(terrain, window_grid, ensemble, min_valid, on_windows)
     if windows.empty:
-        raise InputError(
-            f"{terrain.name}: no window of {window_grid.size} pixels has enough data and a network that was not "
-            "trained on it"
-        )
+        missing = f"no window of {window_grid.size} pixels has enough data and a network that was not trained on it"
+        raise InputError(f"{terrain.name}: {missing}")
     threshold, tile = ensemble.applicability.threshold, ensemble.tile
     layers = Layers.from_windows(windows, window_grid, valid, tile, threshold)
     places = best_places(windows, window_grid, threshold, tile, wells, most)
     return PredictionMap(windows, layers, places, window_grid, valid, counts, ensemble)
 
 
-def predict_windows(
-    terrain: DatasetReader, window_grid: WindowGrid, ensemble: Ensemble, min_valid: float,
-    on_windows: Callable[[int], object] = lambda n: None,
-) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:  # fmt: skip
+def predict_windows(terrain: DatasetReader, window_grid: WindowGrid, ensemble: Ensemble, min_valid: float,
+                    on_windows: Callable[[int], object] = lambda n: None,
+                    ) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:  # fmt: skip
     """Predict every window of a raster, a row of windows at a time.
 
     Parameters

@@ -1,9 +1,11 @@
 """Small charts as inline SVG: they take the page's colours, scale with it, and have a label for screen readers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from heatflow.present.wording import exists
@@ -17,7 +19,7 @@ QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 def interval_chart(
     rows: Sequence[tuple[str, float, float | None, float | None]], axis: str, reference: float, label: str
-) -> str:
+) -> Markup:
     """A dot with its interval for each row.
 
     Parameters
@@ -33,7 +35,7 @@ def interval_chart(
 
     Returns
     -------
-    str
+    Markup
         An SVG element.
     """
     ends = [(n, v, low if exists(low) else v, high if exists(high) else v) for n, v, low, high in rows]
@@ -41,9 +43,7 @@ def interval_chart(
     ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
     left, right, bottom = 190, WIDTH - 20, len(rows) * ROW + 10
 
-    def x(value: float) -> float:
-        return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (right - left)
-
+    x = partial(np.interp, xp=(ticks[0], ticks[-1]), fp=(left, right))
     parts = [f'<line x1="{x(reference):.1f}" x2="{x(reference):.1f}" y1="4" y2="{bottom}" class="reference"/>']
     for k, (name, value, low, high) in enumerate(ends):
         y = 10 + (k + 0.5) * ROW
@@ -56,7 +56,7 @@ def interval_chart(
 
 def line_chart(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_axis: str, y_axis: str, label: str
-) -> str:
+) -> Markup:
     """Lines between 0 and 1 on both axes, over the diagonal.
 
     Parameters
@@ -70,17 +70,12 @@ def line_chart(
 
     Returns
     -------
-    str
+    Markup
         An SVG element.
     """
     left, right, top, bottom = 60, 420, 10, 320
 
-    def x(value: float) -> float:
-        return left + value * (right - left)
-
-    def y(value: float) -> float:
-        return bottom - value * (bottom - top)
-
+    x, y = (partial(np.interp, xp=(0, 1), fp=ends) for ends in ((left, right), (bottom, top)))
     parts = [f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{top}" class="reference"/>']
     for tick in QUARTERS:
         parts.append(f'<line x1="{left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>')
@@ -111,9 +106,7 @@ def _bottom_axis(
     yield f'<text x="{middle:.0f}" y="{bottom + 38}" text-anchor="middle">{escape(axis)}</text>'
 
 
-def _svg(parts: list[str], width: float, height: float, label: str) -> str:
+def _svg(parts: list[str], width: float, height: float, label: str) -> Markup:
     """An SVG element: its text stays legible on a phone, where the chart scrolls."""
-    return (
-        f'<svg class="chart" viewBox="0 0 {width} {height:.0f}" style="width:{width}px" role="img" '
-        f'aria-label="{escape(label, quote=True)}">{"".join(parts)}</svg>'
-    )
+    size = f'viewBox="0 0 {width} {height:.0f}" style="width:{width}px"'
+    return Markup(f'<svg class="chart" {size} role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>')

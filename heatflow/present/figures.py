@@ -4,14 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import collections, colormaps, colors, patches, patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PatchCollection
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
@@ -88,7 +84,7 @@ def scale_bar(axes: Axes, resolution: float, size: int) -> None:
 
 def north_arrow(axes: Axes) -> None:
     """An arrow and an N in the upper right, legible on light and dark ground."""
-    halo = [Stroke(linewidth=3, foreground="white"), Normal()]
+    halo = [patheffects.Stroke(linewidth=3, foreground="white"), patheffects.Normal()]
     arrow = {"arrowstyle": "-|>", "lw": 1.5, "color": "black", "path_effects": halo}
     axes.annotate(
         "N", (0.93, 0.97), (0.93, 0.83), xycoords="axes fraction", ha="center", va="center", fontsize=9,
@@ -116,8 +112,7 @@ def confusion_figure(matrix: np.ndarray, names: list[str], title: str) -> Figure
         colour, text = "white" if share < 0.5 else "black", f"{matrix[i, j]}\n{share:.0%}"
         axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
     axes.set(xlabel="predicted class, mW/m²", ylabel="true class, mW/m²")
-    axes.set_xticks(range(k), names)
-    axes.set_yticks(range(k), names)
+    axes.set(xticks=range(k), xticklabels=names, yticks=range(k), yticklabels=names)
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     return figure
@@ -184,9 +179,11 @@ def folds_figure(
         axes.imshow(shade, cmap="gray", vmin=0, vmax=1, extent=(0, wide, 0, high))
         for name, colour in colours.items():
             here = np.flatnonzero(group == name)
-            boxes = [Rectangle((col[i] * step, high - row[i] * step - edge), edge, edge) for i in here]
-            patches = PatchCollection(boxes, facecolor=to_rgba(colour, 0.55), edgecolor="white", lw=0.7)
-            axes.add_collection(patches, autolim=False)
+            boxes = [patches.Rectangle((col[i] * step, high - row[i] * step - edge), edge, edge) for i in here]
+            drawn = collections.PatchCollection(
+                boxes, facecolor=colors.to_rgba(colour, 0.55), edgecolor="white", lw=0.7
+            )
+            axes.add_collection(drawn, autolim=False)
             axes.plot([], [], "s", color=colour, ms=8, label=f"{name} ({len(here)})")
         axes.set(xlabel="km from the west edge", title=title)
         axes.legend(

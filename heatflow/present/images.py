@@ -5,8 +5,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib import colormaps, colors
 from PIL import Image
 
 from heatflow.present.figures import hillshade
@@ -57,12 +56,12 @@ def class_colours(n: int) -> list[str]:
     """
     if n <= len(CLASS_COLOURS):
         return list(CLASS_COLOURS[:n])
-    return [to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.05, 0.95, n))]
+    return [colors.to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.05, 0.95, n))]
 
 
 def ramp(colours: str) -> str:
     """A matplotlib colour map as a CSS gradient, from left to right."""
-    stops = ", ".join(to_hex(colormaps[colours](k / 8)) for k in range(9))
+    stops = ", ".join(colors.to_hex(colormaps[colours](k / 8)) for k in range(9))
     return f"linear-gradient(to right, {stops})"
 
 

@@ -1,6 +1,5 @@
 """Content of the report's interactive map: layers over the terrain, pictures of the tiles, and their numbers."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,6 @@ import geopandas
 import numpy as np
 import pandas as pd
 import shapely
-from markupsafe import Markup
 from PIL import Image
 from rasterio import DatasetReader
 from rasterio.windows import Window
@@ -17,24 +15,19 @@ from heatflow.config.schema import Tile
 from heatflow.geo.labels import classify
 from heatflow.geo.tiles import PackedTiles
 from heatflow.grid.grids import TileGrid
+from heatflow.io.rasters import read_overview
 from heatflow.present import images
 from heatflow.present.wording import named, range_text
 
-MOST_PIXELS = 1100  # along an edge of a layer
+PIXELS = 800  # about, along an edge of a layer
 MOST_THUMBNAILS = 1000  # tiles; with more, the page would be too large for an e-mail
 MOST_WELLS = 6000
 THUMBNAIL = 72  # pixels along the edge of a tile's picture
 
 
-def reduced(raster: DatasetReader) -> np.ndarray:
-    """The first band of a raster, at most about MOST_PIXELS along an edge."""
-    shrink = max(1, -(-max(raster.shape) // MOST_PIXELS))
-    return raster.read(1, out_shape=(raster.height // shrink, raster.width // shrink))
-
-
 def terrain_layer(terrain: DatasetReader) -> str:
     """Hillshade of the region as a data URI."""
-    elevation = reduced(terrain)
+    elevation = read_overview(terrain, PIXELS)
     shade = images.shaded(elevation, terrain.res[0] * terrain.width / elevation.shape[1])
     return images.data_uri(shade, "JPEG")
 
@@ -58,7 +51,7 @@ def overlays(rasters: Mapping[str, DatasetReader], high: str, method: str, expla
         ``ramp`` (CSS).
     """
     probability, applicability, saliency = (rasters[name] for name in ("probability", "applicability", "saliency"))
-    shares, strength = probability.read(probability.count), reduced(saliency)
+    shares, strength = probability.read(probability.count), read_overview(saliency, PIXELS)
     outside = np.where(applicability.read(2) == 0, 1.0, np.nan)
     limit = float(np.nanquantile(np.abs(strength), 0.98)) or 1.0
     ends = f"{method} from −{limit:.2g} to +{limit:.2g}, {saliency.units[0]}"
@@ -113,8 +106,8 @@ def thumbnails(
 
 def map_data(
     predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: TileGrid, tile: Tile, sheets: dict[str, Any] | None
-) -> Markup:
-    """What the map's script needs, as JSON: tiles and wells in km from the upper-left corner of the region.
+) -> dict[str, Any]:
+    """What the map's script needs: tiles and wells in km from the upper-left corner of the region.
 
     Parameters
     ----------
@@ -138,16 +131,10 @@ def map_data(
     y, x = (place * km for place in grid.grid.position(*shapely.get_coordinates(shown.geometry.array).T))
     places = np.column_stack([x, y]).round(2).tolist()
     label = classify(shown["residual"].to_numpy(), tile.edges).tolist()
-    return script_json({
+    return {
         "tiles": [t | {"p": p} for t, p in zip(table.to_dict("records"), probability, strict=True)],
         "wells": [[*place, k] for place, k in zip(places, label, strict=True)], "size": grid.size * km,
         "classes": [range_text(text) for text in tile.class_ranges], "colours": images.class_colours(tile.n_classes),
         "statistic": f"{named(tile.statistic)} residual",
         "sheet": None if sheets is None else {k: sheets[k] for k in ("columns", "edge")},
-    })  # fmt: skip
-
-
-def script_json(values: Any) -> Markup:
-    """JSON for a script element: without '<', so that no text in the data can close the element."""
-    text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    }  # fmt: skip

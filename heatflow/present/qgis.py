@@ -1,28 +1,14 @@
 """Styles for QGIS: a .qml file beside a raster of the same name says how it is drawn."""
 
+from importlib import resources
 from pathlib import Path
 
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib import colormaps, colors
 
 from heatflow.io.atomic import replacing
 
 STOPS = 9
 ITEM = '          <item value="{value:.6g}" label="{value:.3g}" color="{colour}" alpha="255"/>\n'
-STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.28" styleCategories="Symbology">
-  <pipe>
-    <rasterrenderer type="singlebandpseudocolor" band="{band}" opacity="0.8" alphaBand="-1" \
-classificationMin="{low:.6g}" classificationMax="{high:.6g}">
-      <rastershader>
-        <colorrampshader colorRampType="INTERPOLATED" clip="0" classificationMode="1" \
-minimumValue="{low:.6g}" maximumValue="{high:.6g}">
-{items}        </colorrampshader>
-      </rastershader>
-    </rasterrenderer>
-  </pipe>
-</qgis>
-"""
 
 
 def write_style(path: str | Path, band: int, low: float, high: float, colours: str) -> None:
@@ -40,7 +26,8 @@ def write_style(path: str | Path, band: int, low: float, high: float, colours: s
         Name of the colour map.
     """
     shares = [k / (STOPS - 1) for k in range(STOPS)]
-    stops = [(low + (high - low) * share, to_hex(colormaps[colours](share))) for share in shares]
+    stops = [(low + (high - low) * share, colors.to_hex(colormaps[colours](share))) for share in shares]
     items = "".join(ITEM.format(value=value, colour=colour) for value, colour in stops)
+    style = (resources.files("heatflow.present") / "style.qml").read_text(encoding="utf-8")
     with replacing(path) as beside:
-        beside.write_text(STYLE.format(band=band, low=low, high=high, items=items), encoding="utf-8")
+        beside.write_text(style.format(band=band, low=low, high=high, items=items), encoding="utf-8")

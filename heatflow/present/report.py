@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from inspect import getmembers, isfunction
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from rasterio import DatasetReader
 
 from heatflow.config.schema import Params
@@ -34,9 +33,6 @@ TABLES = {  # tables that the report reads, and the columns that it uses
     "confusion": ("actual", "predicted"),
 }
 MOST_ROWS = 600  # of the table of tiles
-FILTERS = (
-    wording.named, wording.number, wording.percent, wording.signed, wording.within, wording.chance, wording.compared,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,34 +99,32 @@ def make_report(inputs: ReportInputs, params: Params) -> str:
     explained = tile.explained(params.saliency.target).replace("m2", "m²").replace("class predicted", "predicted class")
     method = wording.named(shown_method(params.saliency.methods))
     sheets = interactive_map.thumbnails(inputs.predictions, inputs.tiles, rasters["saliency"], tiles)
-    return render({
-        "numbers": inputs.numbers, "tables": inputs.tables, "tile": tile, "params": params, "high": high,
-        "classes": [wording.range_text(text) for text in tile.class_ranges], "explained": explained,
+    values = {
+        "tile": tile, "params": params, "high": high, "explained": explained,
+        "classes": [wording.range_text(text) for text in tile.class_ranges],
         "rows": inputs.predictions.head(MOST_ROWS).to_dict("records"),
         "top": inputs.top.sort_values("rank").to_dict("records"),
         "ablation": [] if inputs.ablation is None else report_content.ablation_rows(inputs.ablation),
         "extent": [grid.width * km, grid.height * km], "tile_km": tile.size * km, "sheets": sheets,
-        "most_wells": interactive_map.MOST_WELLS,
-        "terrain": interactive_map.terrain_layer(rasters["terrain"]),
+        "most_wells": interactive_map.MOST_WELLS, "terrain": interactive_map.terrain_layer(rasters["terrain"]),
         "overlays": interactive_map.overlays(rasters, f"{high} mW/m²", method, explained),
         "map_data": interactive_map.map_data(inputs.predictions, inputs.wells, tiles, tile, sheets),
-        "images": {path.name: picture(path) for path in inputs.pictures}, "files": inputs.files,
-    })  # fmt: skip
+        "images": {path.name: picture(path) for path in inputs.pictures},
+    }  # fmt: skip
+    return page_environment().get_template("report.html").render(vars(inputs) | values)
 
 
-def render(values: dict[str, Any]) -> str:
-    """The page as HTML; everything that comes from data is escaped.
+def page_environment() -> Environment:
+    """Templates of ``heatflow/present/page``; everything that comes from data is escaped.
 
-    Parameters
-    ----------
-    values : dict
-        By the names in the template, ``heatflow/present/page/report.html``. It makes sentences, charts and tables with
-        the functions of `report_content` and `provenance`.
+    They write numbers and names with the functions of `wording` as filters, and make charts and tables with those of
+    `report_content` and `provenance`.
     """
-    page = resources.files("heatflow.present") / "page"
-    texts = {name: (page / name).read_text(encoding="utf-8") for name in ("report.html", "report.css", "report.js")}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {text.__name__: text for text in FILTERS}
+    page = PackageLoader("heatflow.present", "page")
+    environment = Environment(
+        loader=page, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= dict(getmembers(wording, isfunction))
     environment.globals |= {"content": report_content, "provenance": provenance, "wording": wording}
-    template = environment.from_string(texts["report.html"])
-    return template.render(css=Markup(texts["report.css"]), js=Markup(texts["report.js"]), **values)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment

@@ -1,4 +1,4 @@
-"""Sentences, charts and tables of the report, from the numbers of a run."""
+"""Charts and tables of the report, from the numbers of a run."""
 
 from typing import Any
 
@@ -6,62 +6,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from heatflow.present.charts import interval_chart, line_chart
-from heatflow.present.wording import compared, named, number, percent, short, signed, within
+from heatflow.present.wording import named, short, within
 
 Row = tuple[str, list[str]]  # its title, its cells
 
-CHECKS = {  # sanity checks in metrics/saliency.json
-    "lattice_share": "lattice artefacts of the stride, share of energy ↓",
-    "after_shuffled_labels": "rank correlation, labels shuffled ↓",
-    "between_folds": "rank correlation, another fold ↑",
-    "between_seeds": "rank correlation, another seed ↑",
-    "deletion": "deletion ↓",
-    "insertion": "insertion ↑",
-}
 KNOWN = ("auc", "auc_called_high", "auc_as_steep")  # scores of a map against known features
-
-
-def headline(evaluation: dict[str, Any], classes: int, high: str) -> list[str]:
-    """The skill of the predictions in sentences.
-
-    Parameters
-    ----------
-    evaluation : dict
-        Content of metrics/evaluation.json.
-    classes : int
-        Number of classes.
-    high : str
-        What is ranked, such as "above 50 mW/m²".
-
-    Returns
-    -------
-    list of str
-    """
-    baseline, skill = evaluation["baseline"], evaluation["skill"]
-    sentences = [
-        f"The networks predict the correct one of {classes} classes for {within(evaluation, 'accuracy', percent)} of "
-        f"{evaluation['tiles']} tiles that they were not trained on. "
-        f"The most common class alone is correct for {percent(baseline['constant']['accuracy'])}."
-    ]
-    if evaluation["auc_high"] is None:
-        return [*sentences, f"Either all tiles are {high} or none is, so there is nothing to rank."]
-    better = skill["constant"]["verdict"] == "above"
-    conclusion = "better than the 0.5 of" if better else "no skill: it is not clearly better than the 0.5 of"
-    sentences.append(
-        f"The probability that a tile {high} is ranked above one that is not (AUC) is "
-        f"{within(evaluation, 'auc_high')}. This is {conclusion} guessing."
-    )
-    others = {name: scores["auc_high"] for name, scores in baseline.items() if name != "constant"}
-    if others:
-        best = max(others, key=others.__getitem__)
-        sentences.append(
-            f"The best baseline is “{named(best)}” with an AUC of {number(others[best])}. Difference of the network "
-            f"to it: {within(skill[best], 'auc_high', signed)}, {compared(skill[best]['verdict'])}."
-        )
-        rest = [named(name) for name in others if skill[name]["verdict"] != "above" and name != best]
-        if rest:
-            sentences.append(f"The network is not clearly better than these baselines either: {', '.join(rest)}.")
-    return sentences
 
 
 def skill_charts(
@@ -86,47 +35,27 @@ def skill_charts(
         ``auc``, ``success``, ``reliability``
     """
     if evaluation["auc_high"] is None:
-        return {"auc": Markup(""), "success": Markup(""), "reliability": Markup("")}
+        return dict.fromkeys(("auc", "success", "reliability"), Markup(""))
     scored = {"network": evaluation} | evaluation["baseline"]
     rows = [(named(name), *(s[f"auc_high{end}"] for end in ("", "_low", "_high"))) for name, s in scored.items()]
-    label = "AUC: " + "; ".join(f"{name} {value:.3f}" for name, value, *_ in rows)
+    summary = "AUC: " + "; ".join(f"{name} {value:.3f}" for name, value, *_ in rows)
     groups = success[success["prediction"] != "constant"].groupby("prediction", sort=False)
     curves = {named(str(name)): (part["searched"].tolist(), part["found"].tolist()) for name, part in groups}
+    found = "Success rate: share of high tiles found by share of tiles searched, for each prediction"
+    axes = "share of tiles searched, most probable first", f"share of the tiles {high} found"
     observed = {"network": (reliability["predicted"].tolist(), reliability["observed"].tolist())}
-    axes = f"predicted probability of {high}", "observed share"
+    ideal = "Calibration: observed share of high tiles by predicted probability; ideal: the diagonal"
     return {
-        "auc": Markup(interval_chart(rows, f"AUC for {high}, with 95 % confidence interval", 0.5, label)),
-        "success": Markup(line_chart(
-            curves, "share of tiles searched, most probable first", f"share of the tiles {high} found",
-            "Success rate: share of high tiles found by share of tiles searched, for each prediction",
-        )),
-        "reliability": Markup(line_chart(
-            observed, *axes, "Calibration: observed share of high tiles by predicted probability; ideal: the diagonal"
-        )),
-    }  # fmt: skip
+        "auc": interval_chart(rows, f"AUC for {high}, with 95 % confidence interval", 0.5, summary),
+        "success": line_chart(curves, *axes, found),
+        "reliability": line_chart(observed, f"predicted probability of {high}", "observed share", ideal),
+    }
 
 
 def confusion_table(confusion: pd.DataFrame, classes: list[str]) -> list[list[int]]:
     """Number of tiles of each true class (row) by predicted class, from metrics/confusion.csv."""
     counts = confusion.groupby(["actual", "predicted"]).size()
     return [[int(counts.get((actual, predicted), 0)) for predicted in classes] for actual in classes]
-
-
-def check_rows(methods: dict[str, dict[str, Any]]) -> list[Row]:
-    """Sanity checks of the saliency maps, with a cell for each method.
-
-    Parameters
-    ----------
-    methods : dict
-        Of metrics/saliency.json.
-    """
-    checked = list(methods.values())
-    rows = [("passed all checks", ["yes" if checks["passed"] else "no" for checks in checked])]
-    for step in checked[0]["after_randomised"]:
-        title = f"rank correlation, randomised down to {step.replace('_', ' ')} ↓"
-        rows.append((title, [short(checks["after_randomised"].get(step)) for checks in checked]))
-    given = [(key, title) for key, title in CHECKS.items() if any(key in checks for checks in checked)]
-    return rows + [(title, [number(checks.get(key)) for checks in checked]) for key, title in given]
 
 
 def known_rows(methods: dict[str, dict[str, Any]], controls: dict[str, dict[str, Any]]) -> tuple[str, list[Row]]:

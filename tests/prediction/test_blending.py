@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from heatflow.prediction.blending import Blend, Layers, entropy
+from heatflow.prediction.blending import Layers, blend, entropy
 
 
 def test_a_blend_of_constants_is_constant_and_nan_has_no_weight(window_grid):
-    blend = Blend(window_grid, 2)
-    for top in window_grid.starts(83):
-        for left in window_grid.starts(110):
-            blend.add(int(top), int(left), np.array([0.3, 7.0 if left < 50 else np.nan]))
-    mean = blend.mean()
+    corners = [(top, left) for top in window_grid.starts(83) for left in window_grid.starts(110)]
+    windows = pd.DataFrame(corners, columns=["top", "left"]).assign(p=0.3)
+    windows["q"] = np.where(windows["left"] < 50, 7.0, np.nan)
+    mean = blend(windows, window_grid, ["p", "q"])
     np.testing.assert_allclose(mean[0], 0.3, rtol=1e-6)
     assert np.isfinite(mean[1][:, :10]).all()
     assert np.isnan(mean[1][:, 14:]).all()

@@ -1,10 +1,12 @@
+import json
+
 import pandas as pd
 import pytest
 
 from heatflow.config.schema import Data
-from heatflow.present.report import make_report, shown_method
+from heatflow.present.report import make_report, page_environment, shown_method
 from tests.pages import BROWSER, check_page, in_browser
-from tests.present.helpers import EVIL, make_evaluation
+from tests.present.helpers import EVIL, make_evaluation, make_method
 
 
 @pytest.mark.parametrize("auc", [0.7, None])
@@ -51,6 +53,60 @@ def test_page_says_what_the_map_leaves_out(make_report_inputs, params, monkeypat
 def test_map_shows_grad_cam_where_there_is_one():
     assert shown_method(["gradient", "grad_cam"]) == "grad_cam"
     assert shown_method(["gradient"]) == "gradient"
+
+
+@pytest.fixture
+def sentences():
+    """The macros of the page's sentences."""
+    return page_environment().get_template("sentences.html").module
+
+
+def test_headline_of_skill(sentences):
+    text = sentences.headline(make_evaluation(0.7, 0.62, 0.78), 2, "above 50").striptags()
+    assert "0.700 (0.620 to 0.780). This is better than the 0.5 of guessing." in text
+    assert "“number of wells” with an AUC of 0.800" in text
+    assert "+0.200 (+0.120 to +0.280), no clear difference." in text
+    assert "46.0 % (40.0 % to 52.0 %)" in text
+    assert "The most common class alone is correct for 45.0 %." in text
+
+
+def test_headline_of_no_skill(sentences):
+    text = sentences.headline(make_evaluation(0.51, 0.45, 0.58, "within noise of", "below"), 2, "above 50").striptags()
+    assert "This is no skill: it is not clearly better than the 0.5 of guessing." in text
+    assert "+0.010 (−0.050 to +0.080), worse." in text
+
+
+def test_headline_names_all_baselines_that_the_network_does_not_beat(sentences):
+    evaluation = make_evaluation()
+    for part in ("baseline", "skill"):
+        evaluation[part]["position"] = evaluation[part]["count"] | ({"auc_high": 0.6} if part == "baseline" else {})
+        evaluation[part]["terrain"] = evaluation[part]["position"]
+    text = sentences.headline(evaluation, 2, "above 50").striptags()
+    assert text.endswith("either: position of the tile, terrain statistics, forest.")
+
+
+def test_no_sentence_ranks_where_all_tiles_are_high(sentences):
+    text = sentences.headline(make_evaluation(None), 2, "above 50").striptags()
+    assert text.endswith("Either all tiles are above 50 or none is, so there is nothing to rank.")
+
+
+def test_checks_have_a_cell_for_each_method(sentences):
+    rows = sentences.check_rows({"grad_cam": make_method(deletion=0.25), "gradient": make_method()}).splitlines()
+    assert [row for row in rows if row] == [
+        f'<tr><th scope="row">{title}</th><td>{first}</td><td>{second}</td></tr>'
+        for title, first, second in (
+            ("passed all checks", "no", "no"), ("rank correlation, randomised down to block 1 ↓", "–", "–"),
+            ("deletion ↓", "0.250", "–"),
+        )
+    ]  # fmt: skip
+
+
+def test_json_of_a_script_cannot_end_it():
+    text = (
+        page_environment().from_string("{{ data|tojson }}").render(data={"name": "</script><script>alert(1)</script>&"})
+    )
+    assert "<" not in text
+    assert json.loads(text)["name"] == "</script><script>alert(1)</script>&"
 
 
 @pytest.mark.skipif(not BROWSER, reason="no Chromium here")

@@ -4,35 +4,7 @@ from heatflow.present import report_content
 from tests.present.helpers import NAN, make_evaluation, make_method
 
 
-def headline(*values):
-    text = " ".join(report_content.headline(make_evaluation(*values), 2, "above 50"))
-    return text.replace("\u00a0", " ")
-
-
-def test_headline_of_skill():
-    text = headline(0.7, 0.62, 0.78)
-    assert "0.700 (0.620 to 0.780). This is better than the 0.5 of guessing." in text
-    assert "“number of wells” with an AUC of 0.800" in text
-    assert "+0.200 (+0.120 to +0.280), no clear difference." in text
-    assert "46.0 % (40.0 % to 52.0 %)" in text
-    assert "The most common class alone is correct for 45.0 %." in text
-
-
-def test_headline_of_no_skill():
-    text = headline(0.51, 0.45, 0.58, "within noise of", "below")
-    assert "This is no skill: it is not clearly better than the 0.5 of guessing." in text
-    assert "+0.010 (−0.050 to +0.080), worse." in text
-
-
-def test_headline_names_all_baselines_that_the_network_does_not_beat():
-    evaluation = make_evaluation()
-    for part in ("baseline", "skill"):
-        evaluation[part]["position"] = evaluation[part]["count"] | ({"auc_high": 0.6} if part == "baseline" else {})
-    assert report_content.headline(evaluation, 2, "above 50")[-1].endswith("either: position of the tile.")
-
-
 def test_nothing_is_ranked_where_all_tiles_are_high():
-    assert headline(None).endswith("Either all tiles are above 50 or none is, so there is nothing to rank.")
     charts = report_content.skill_charts(make_evaluation(None), pd.DataFrame(), pd.DataFrame(), "above 50")
     assert not any(charts.values())
 
@@ -40,14 +12,6 @@ def test_nothing_is_ranked_where_all_tiles_are_high():
 def test_confusion_counts_every_pair_of_classes():
     table = pd.DataFrame({"actual": ["a", "b", "b"], "predicted": ["b", "b", "b"]})
     assert report_content.confusion_table(table, ["a", "b"]) == [[0, 1], [0, 2]]
-
-
-def test_checks_have_a_cell_for_each_method():
-    rows = report_content.check_rows({"grad_cam": make_method(deletion=0.25), "gradient": make_method()})
-    assert rows == [
-        ("passed all checks", ["no", "no"]), ("rank correlation, randomised down to block 1 ↓", ["–", "–"]),
-        ("deletion ↓", ["0.250", "–"]),
-    ]  # fmt: skip
 
 
 def test_maps_stand_beside_controls_that_need_no_network():
