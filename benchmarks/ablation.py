@@ -30,7 +30,7 @@ from heatflow.errors import InputError
 from heatflow.evaluation.intervals import draw_weights, interval, verdict
 from heatflow.evaluation.skill import scores
 from heatflow.io.atomic import replacing
-from heatflow.io.text import write_csv
+from heatflow.io.text import markdown_table, write_csv
 from heatflow.learning.folds import block_of
 
 FOLDER = Path(__file__).parent
@@ -38,8 +38,8 @@ EPOCHS = 20  # of every run, so that a region takes a quarter of an hour or so o
 GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  # the report's tiles, turns and dropout
 PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
 REPORT = (
-    *GRID, "train.optimizer=sgd", "train.schedule=constant", "train.weight_decay=0",
-    "model.batch_norm=false", "model.head_relu=true", "normalize.method=max",
+    *GRID, "train.optimizer=sgd", "train.schedule=constant", "train.weight_decay=0", "model.batch_norm=false",
+    "model.head_relu=true", "normalize.method=max",
 )  # fmt: skip
 
 
@@ -117,9 +117,7 @@ def _run_missing(experiments: dict[str, str], common: list[str]) -> None:
         return
     _call("dvc", "queue", "remove", "--all")
     for row, name in todo.items():
-        changes = [
-            word for change in (f"train.epochs={EPOCHS}", *common, *ROWS[row].changes) for word in ("-S", change)
-        ]
+        changes = [f"--set-param={change}" for change in (f"train.epochs={EPOCHS}", *common, *ROWS[row].changes)]
         _call("dvc", "exp", "run", "--queue", "--name", name, *changes, "evaluate")
     subprocess.run(["dvc", "exp", "run", "--run-all"], check=False)
     if failed := missing():
@@ -145,53 +143,46 @@ def _table(results: dict[str, Result]) -> pd.DataFrame:
         values["claim"] = spec.claim
         if spec.against in results:
             values["against"] = ROWS[spec.against].title
-            for key, difference in _difference(result, results[spec.against]).items():
-                values |= dict(zip((f"{key}_more", f"{key}_more_low", f"{key}_more_high"), difference, strict=True))
+            values |= _difference(result, results[spec.against])
         rows.append(values)
     return pd.DataFrame(rows)
 
 
 def _page(region: str, common: Sequence[str], table: pd.DataFrame, resampled: Result | None) -> str:
     command = " ".join(["python -m benchmarks.ablation", region, *(f"-S {_without_folder(c)}" for c in common)])
-    lines = [
-        f"# The report's experiments: {region}",
-        "",
-        f"`{command}`, out of fold, with 95 % intervals of a block bootstrap.",
-        f"Every network at the default's width, {EPOCHS} epochs.",
-        "A difference is taken tile by tile, on the tiles that both runs have.",
-        "",
-        "| run | tiles | accuracy | constant guess | AUC of above 50 mW/m² | quadratic kappa | training loss "
-        "| stuck folds | dead classes |",
-        "| --- |" + " --- |" * 8,
-    ]
+    head = f"""# The report's experiments: {region}
+
+`{command}`, out of fold, with 95 % intervals of a block bootstrap.
+Every network at the default's width, {EPOCHS} epochs.
+A difference is taken tile by tile, on the tiles that both runs have.
+"""
     rows = table.to_dict("records")
-    lines += [
-        f"| {r['run']} | {r['tiles']} | {_span(r, 'accuracy', 100)} % | {100 * r['guess']:.1f} % "
-        f"| {_span(r, 'auc_high')} | {_span(r, 'quadratic_kappa')} | {r['train_loss']:.3f} | {r['stuck_folds']} "
-        f"| {r['dead_classes']} |"
+    names = ("run", "tiles", "accuracy", "constant guess", "AUC of above 50 mW/m²", "quadratic kappa", "training loss")
+    runs = [
+        (r["run"], r["tiles"], f"{_span(r, 'accuracy', 100)} %", f"{100 * r['guess']:.1f} %", _span(r, "auc_high"),
+         _span(r, "quadratic_kappa"), f"{r['train_loss']:.3f}", r["stuck_folds"], r["dead_classes"])
         for r in rows
+    ]  # fmt: skip
+    changes = [
+        (r["run"], r["against"], r["claim"], _change(r, "accuracy_more", 100), _change(r, "auc_high_more"))
+        for r in rows
+        if isinstance(r.get("against"), str)
     ]
-    lines += ["", "| what | compared with | the report says | accuracy, points | AUC |", "| --- |" + " --- |" * 4]
-    for r in rows:
-        if isinstance(r.get("against"), str):
-            accuracy, auc = (
-                [r[f"{key}_more{end}"] for end in ("", "_low", "_high")] for key in ("accuracy", "auc_high")
-            )
-            changes = f"{_change(accuracy, 100, 1)} | {_change(auc, 1, 3)}"
-            lines.append(f"| {r['run']} | {r['against']} | {r['claim']} | {changes} |")
+    lines = [head, *markdown_table((*names, "stuck folds", "dead classes"), runs), ""]
+    lines += markdown_table(("what", "compared with", "the report says", "accuracy, points", "AUC"), changes)
     return "\n".join(lines + _baselines(resampled)) + "\n"
 
 
 def _baselines(resampled: Result | None) -> list[str]:
     if resampled is None:
         return []
-    lines = ["", "AUC of what needs no network, beside resampled patches:", ""]
-    lines += ["| baseline | AUC | the network's minus it | the network is |", "| --- | --- | --- | --- |"]
-    for name, against in resampled.evaluation["skill"].items():
-        difference = [against[key] for key in ("auc_high", "auc_high_low", "auc_high_high")]
-        auc = _span(resampled.evaluation["baseline"][name], "auc_high")
-        lines.append(f"| {name} | {auc} | {_change(difference, 1, 3)} | {against['verdict']} it |")
-    return lines
+    guesses = resampled.evaluation["baseline"]
+    rows = [
+        (name, _span(guesses[name], "auc_high"), _change(against, "auc_high"), f"{against['verdict']} it")
+        for name, against in resampled.evaluation["skill"].items()
+    ]
+    table = markdown_table(("baseline", "AUC", "the network's minus it", "the network is"), rows)
+    return ["", "AUC of what needs no network, beside resampled patches:", "", *table]
 
 
 def _result(name: str) -> Result:
@@ -204,18 +195,20 @@ def _result(name: str) -> Result:
     return Result(**metrics, predictions=predictions, params=params)
 
 
-def _difference(one: Result, other: Result) -> dict[str, tuple[float, float, float]]:
+def _difference(one: Result, other: Result) -> dict[str, float]:
     """Accuracy and AUC of one run minus those of another with intervals, on the tiles that both have."""
     tile, split = one.params.tile, one.params.split
     both = one.predictions.index.intersection(other.predictions.index)
     a, b = one.predictions.loc[both], other.predictions.loc[both]
     block = block_of(a["row"].to_numpy(), a["col"].to_numpy(), split.block_size, tile.size, tile.step)
     weight = np.concatenate([np.ones((1, len(both))), draw_weights(block, split.seed)])
-    s, t = (
-        scores(x["label"].to_numpy(), x[tile.class_columns].to_numpy(), tile.first_high, weight) for x in (a, b)
-    )  # fmt: skip
-    differences = {key: s[key] - t[key] for key in ("accuracy", "auc_high")}
-    return {key: (d[0], *interval(d[1:])) for key, d in differences.items()}
+    s, t = (scores(x["label"].to_numpy(), x[tile.class_columns].to_numpy(), tile.first_high, weight) for x in (a, b))
+    values = {}
+    for key in ("accuracy", "auc_high"):
+        more = s[key] - t[key]
+        values[f"{key}_more"] = more[0]
+        values[f"{key}_more_low"], values[f"{key}_more_high"] = interval(more[1:])
+    return values
 
 
 def _without_folder(change: str) -> str:
@@ -224,16 +217,16 @@ def _without_folder(change: str) -> str:
     return f"{key}={Path(value).name}" if value.startswith("/") else change
 
 
-def _span(metrics: dict[Any, Any], key: str, scale: int = 1) -> str:
-    digits = 1 if scale == 100 else 3
+def _span(metrics: dict[Any, Any], key: str, scale: int = 1, sign: str = "") -> str:
+    kind = f"{sign}.{1 if scale == 100 else 3}f"
     low, value, high = (scale * metrics[name] for name in (f"{key}_low", key, f"{key}_high"))
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{value:{kind}} ({low:{kind}} to {high:{kind}})"
 
 
-def _change(difference: Sequence[float], scale: int, digits: int) -> str:
-    value, low, high = (scale * x for x in difference)
-    word = {"above": "better", "below": "worse"}.get(verdict(low, high), "within noise")
-    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}), {word}"
+def _change(metrics: dict[Any, Any], key: str, scale: int = 1) -> str:
+    side = verdict(metrics[f"{key}_low"], metrics[f"{key}_high"])
+    word = {"above": "better", "below": "worse"}.get(side, "within noise")
+    return f"{_span(metrics, key, scale, '+')}, {word}"
 
 
 def _call(*command: str) -> str:

@@ -1,7 +1,6 @@
 """Cutting tiles, placing wells and taking a raster too large for memory through the first stages."""
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from tests.geo.definition import trend_at
 
 UTM = CRS.from_epsg(32611)
 SIZE = 200
-PEAK = "print(open('/proc/self/status').read())"
+PEAK = "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:')))"  # kB
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,6 +46,23 @@ def terrain_strips(width: int, height: int, rows: int = 512) -> Iterator[tuple[i
         yield top, (np.round(hills[:n] * 100) / 100 + np.float32(800 * np.sin(top / 9000))).astype(np.float32)
 
 
+def in_process(code: str, folder: Path = ROOT) -> tuple[list[float], float]:
+    """Run code in a process of its own; returns the numbers that it prints, and the GB of memory that it had at most.
+
+    The process reads its own high-water mark: what wait4 gives counts this one's too.
+    """
+    command, environment = [sys.executable, "-c", f"{code}; {PEAK}"], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    *lines, peak = done.stdout.splitlines()
+    return [float(line) for line in lines if line[:1].isdigit()], int(peak) / 1e6
+
+
+def every_tile(tiles: TileGrid) -> pd.DataFrame:
+    """A table of all tiles of a grid."""
+    row, column = np.indices(tiles.shape)
+    return pd.DataFrame({"row": row.ravel(), "col": column.ravel()})
+
+
 def compare_tiling(rounds: int) -> Rows:
     """All tiles of a deflated GeoTIFF, against opening the raster for every tile and against reading it whole."""
     edge = 8000
@@ -55,25 +71,24 @@ def compare_tiling(rounds: int) -> Rows:
         grid = Grid(500_000, 4_400_000, 200, edge, edge, UTM)
         write_cog(path, grid, terrain_strips(edge, edge))
         tiles = TileGrid(grid, SIZE, SIZE)
-        row, col = (v.ravel() for v in np.indices(tiles.shape))
-        table = pd.DataFrame({"row": row, "col": col})
+        table = every_tile(tiles)
+        corners = [*(SIZE * table).itertuples(index=False)]
 
         def own() -> None:
             with rasterio.open(path) as terrain:
                 cut_tiles(terrain, tiles, table, packed)
 
+        def read(row: int, column: int) -> np.ndarray:
+            with rasterio.open(path) as terrain:
+                return terrain.read(1, window=Window(column, row, SIZE, SIZE))
+
         def naive() -> None:
-            squares = []
-            for r, c in zip(row * SIZE, col * SIZE, strict=True):
-                with rasterio.open(path) as terrain:
-                    squares.append(terrain.read(1, window=Window(c, r, SIZE, SIZE)))
-            np.save(packed, squares)
+            np.save(packed, [read(row, column) for row, column in corners])
 
         def whole() -> None:
             with rasterio.open(path) as terrain:
                 array = terrain.read(1)
-            corners = zip(row * SIZE, col * SIZE, strict=True)
-            np.save(packed, [array[r : r + SIZE, c : c + SIZE] for r, c in corners])
+            np.save(packed, [array[row : row + SIZE, column : column + SIZE] for row, column in corners])
 
         seconds = side_by_side({"own": own, "naive": naive, "whole": whole}, rounds)
         size = path.stat().st_size / (4 * edge * edge)
@@ -87,14 +102,11 @@ def compare_tiling(rounds: int) -> Rows:
 def compare_detrending() -> Rows:
     """A region like the Great Basin at 200 m, trend of 40 km, against the definition evaluated pixel by pixel."""
     width, height, radius = 5700, 5300, 200.0
-    code = (
+    (seconds,), peak = in_process(
         "import time; from benchmarks.geography import terrain_strips; from heatflow.geo.trend import detrend;"
         f"strips = list(terrain_strips({width}, {height})); start = time.perf_counter();"
-        f"[None for _ in detrend(iter(strips), ({height}, {width}), {radius})];"
-        "print('seconds', time.perf_counter() - start); " + PEAK
+        f"[None for _ in detrend(iter(strips), ({height}, {width}), {radius})]; print(time.perf_counter() - start)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    seconds = float(re.findall(r"seconds ([\d.]+)", done.stdout)[0])
     sample = np.concatenate([strip for _, strip in terrain_strips(1000, 1000)])
     rng = np.random.default_rng(0)
     row, column = rng.integers(0, 1000, (2, 30))
@@ -103,14 +115,9 @@ def compare_detrending() -> Rows:
     direct = (time.perf_counter() - start) / 30 * width * height
     return [
         (f"detrending {width} x {height} pixels, radius {radius:g} pixels", f"{seconds:.1f} s"),
-        ("- peak memory, the raster itself included", f"{_peak(done.stdout):.2f} GB"),
+        ("- peak memory, the raster itself included", f"{peak:.2f} GB"),
         ("- times the definition pixel by pixel (extrapolated from 30)", f"{direct / seconds:,.0f}"),
     ]
-
-
-def _peak(printed: str) -> float:
-    """GB, the high-water mark of a process that printed its own status: what wait4 gives counts this one's too."""
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", printed)[0]) / 1e6
 
 
 def compare_well_join(rounds: int) -> Rows:
@@ -121,8 +128,7 @@ def compare_well_join(rounds: int) -> Rows:
     n, cell = 100_000, SIZE * 200
     x, y = rng.uniform(500_000, 500_000 + 28 * cell, n), rng.uniform(4_400_000 - 26 * cell, 4_400_000, n)
     x[: n // 10] = 500_000 + rng.integers(0, 28, n // 10) * cell
-    row, col = (v.ravel() for v in np.indices(tiles.shape))
-    table = pd.DataFrame({"row": row, "col": col})
+    table = every_tile(tiles)
     cells = geopandas.GeoDataFrame(table, geometry=footprints(tiles, table))
     counted = {}
 
@@ -168,11 +174,8 @@ def large_raster(width: int = 38_000, height: int = 35_000) -> Rows:
         _write_large(folder, width, height)
         for stage in ("terrain", "wells", "tile"):
             start = time.perf_counter()
-            code = f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__'); " + PEAK
-            environment = os.environ | {"PYTHONPATH": str(ROOT)}
-            command = [sys.executable, "-c", code]
-            done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+            _, peak = in_process(f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')", folder)
             what = f"{width} x {height} pixels ({width * height * 4 / 1e9:.1f} GB), {stage} stage"
-            rows.append((f"{what}: peak memory", f"{_peak(done.stdout):.2f} GB"))
+            rows.append((f"{what}: peak memory", f"{peak:.2f} GB"))
             rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))
     return rows

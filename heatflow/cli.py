@@ -44,29 +44,25 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("source", nargs="?", help="name in data/sources.yaml; without one all are listed")
     fetch.set_defaults(run=_fetch)
     compare = verbs.add_parser("compare", help="print the headline metrics of all experiments")
-    compare.add_argument(
-        "--keep", default=r"train\.dropout", metavar="REGEX", help="params beside them (default: %(default)s)"
-    )
+    beside = "params beside them (default: %(default)s)"
+    compare.add_argument("--keep", default=r"train\.dropout", metavar="REGEX", help=beside)
     compare.set_defaults(run=_compare)
     summary = verbs.add_parser("summary", help="sum up the last run")
     summary.add_argument("folder", nargs="?", type=Path, default=Path("metrics"), help="default: %(default)s")
     summary.set_defaults(run=_summary)
-    docs = verbs.add_parser("docs", help="write docs/params.md from the typed params")
-    docs.set_defaults(run=_docs)
+    verbs.add_parser("docs", help="write docs/params.md from the typed params").set_defaults(run=_docs)
     return parser
 
 
 def _fetch(options: argparse.Namespace) -> int:
     from heatflow.sources import CATALOGUE, fetch, listing, read_catalogue, usage
 
-    catalogue = read_catalogue()
-    if options.source is None:
-        lines = listing(catalogue)
-    elif options.source in catalogue:
-        source = catalogue[options.source]
-        lines = usage(source, fetch(options.source, source, progress=sys.stderr.isatty()))
-    else:
-        raise InputError(f"{options.source}: no such source; {CATALOGUE} has {', '.join(catalogue)}")
+    catalogue, name = read_catalogue(), options.source
+    if name is not None and name not in catalogue:
+        raise InputError(f"{name}: no such source; {CATALOGUE} has {', '.join(catalogue)}")
+    lines = listing(catalogue)
+    if name is not None:
+        lines = usage(catalogue[name], fetch(name, catalogue[name], progress=sys.stderr.isatty()))
     print(printable("\n".join(lines)))
     return 0
 

@@ -12,13 +12,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 PLUMBING = (
-    "heatflow/errors.py",
-    "heatflow/pipeline.py",
-    "heatflow/config/load.py",
-    "heatflow/config/schema.py",
-    "heatflow/present/messages",
-    "stages/_runner.py",
-)
+    "heatflow/errors.py", "heatflow/pipeline.py", "heatflow/config/load.py", "heatflow/config/schema.py",
+    "heatflow/present/messages", "stages/_runner.py",
+)  # fmt: skip
 RULES = "heatflow/config/derived.py"  # what follows from params: reached through plumbing, and used by every stage
 RESOURCES = {  # code that is no Python, by the module that reads it
     "heatflow/present/report.py": "heatflow/present/page", "heatflow/present/qgis.py": "heatflow/present/style.qml",

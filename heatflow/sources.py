@@ -95,18 +95,14 @@ def fetch(name: str, source: Source, folder: Path = FOLDER, *, progress: bool = 
     InputError
         The server or the network failed several times, or what came is not what was published.
     """
-    target = folder / source.file
-    known = None if source.sha256 is None else f"sha256:{source.sha256}"
+    target, host = folder / source.file, _host(source.url)
     if target.exists():
         if source.sha256 is None or pooch.file_hash(str(target)) == source.sha256:
             return target
         target.unlink()
-    host = _host(source.url)
     with _arriving(folder / ".arriving" / source.file) as arriving, _failures(name, source, folder):
-        store = pooch.create(
-            arriving, base_url="", registry={source.file: known}, urls={source.file: source.url},
-            retry_if_failed=RETRIES,
-        )  # fmt: skip
+        known = {source.file: source.sha256 and f"sha256:{source.sha256}"}
+        store = pooch.create(arriving, "", registry=known, urls={source.file: source.url}, retry_if_failed=RETRIES)
         came = Path(store.fetch(source.file, downloader=partial(_download, source, progress)))
         size = came.stat().st_size
         if source.size is not None and size != source.size:
@@ -144,10 +140,8 @@ def _failures(name: str, source: Source, folder: Path) -> Iterator[None]:
             f"if it has moved, look it up at {doi} and correct {CATALOGUE}"
         ) from None
     except requests.RequestException as error:
-        reason = type(error).__name__
-        raise InputError(
-            f"{name}: the download from {host} broke off ({reason}); nothing was kept, try again"
-        ) from None
+        broke = f"{name}: the download from {host} broke off ({type(error).__name__})"
+        raise InputError(f"{broke}; nothing was kept, try again") from None
     except ValueError as error:
         if "hash" not in str(error):
             raise
@@ -171,8 +165,7 @@ def _without_secrets(url: str) -> str:
 
 def _download(source: Source, progress: bool, url: str, path: str, store: Any) -> None:
     """As pooch's own, but no further than the size that was published, and never from https to http."""
-    most = MAX_BYTES if source.size is None else source.size
-    host = _host(url)
+    most, host = source.size if source.size is not None else MAX_BYTES, _host(url)
     with requests.get(url, stream=True, timeout=60) as answer:
         answer.raise_for_status()
         if url.startswith("https:") and not all(hop.url.startswith("https:") for hop in (*answer.history, answer)):

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from heatflow.config.schema import Params, is_section
+from heatflow.io.text import markdown_table
 
 HEAD = """# Params
 
@@ -29,12 +30,12 @@ def page(defaults: dict[str, Any]) -> str:
     """
     lines = [HEAD]
     for name, field in Params.model_fields.items():
-        lines += [f"## {name}", "", "| param | default | allowed | meaning |", "| --- | --- | --- | --- |"]
-        lines += [*_rows(field.annotation, defaults[name], ""), ""]
+        rows = _rows(field.annotation, defaults[name], "")
+        lines += [f"## {name}", "", *markdown_table(("param", "default", "allowed", "meaning"), rows), ""]
     return "\n".join(lines)
 
 
-def _rows(section: Any, defaults: dict[str, Any], prefix: str) -> Iterator[str]:
+def _rows(section: Any, defaults: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
     schema = section.model_json_schema()
     for name, field in section.model_fields.items():
         if is_section(part := field.annotation):
@@ -42,7 +43,7 @@ def _rows(section: Any, defaults: dict[str, Any], prefix: str) -> Iterator[str]:
             continue
         default = yaml.safe_dump(defaults[name], default_flow_style=True).removesuffix("\n").removesuffix("\n...")
         meaning = " ".join((field.description or "").split())
-        yield f"| `{prefix}{name}` | `{default}` | {_allowed(schema['properties'][name])} | {meaning} |"
+        yield f"`{prefix}{name}`", f"`{default}`", _allowed(schema["properties"][name]), meaning
 
 
 def _allowed(schema: dict[str, Any]) -> str:

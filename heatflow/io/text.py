@@ -111,6 +111,13 @@ def read_csv(path: str | Path, columns: Iterable[str] = (), **options: Any) -> p
         return table
 
 
+def markdown_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Lines of a Markdown table."""
+    names = [*head]
+    lines: list[Iterable[object]] = [names, ["---"] * len(names), *rows]
+    return [f"| {' | '.join(map(str, line))} |" for line in lines]
+
+
 def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
     """Parse a YAML document of plain data.
 

@@ -169,10 +169,8 @@ def opened_raster(path: str, driver: str | None) -> Iterator[DatasetReader]:
     """
     with _confined(path), ExitStack() as stack:
         plain = not path.startswith("/vsi") and Path(path).exists()
-        if not driver and not (plain or _is_zipped(path)):  # what lies beside it cannot be checked
+        if not driver and not _check_beside(path, plain):
             stack.enter_context(Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"))
-        elif not driver:
-            _check_beside(path)
         drivers = [driver] if driver else _drivers(Path(path)) if plain else DRIVERS
         dataset = stack.enter_context(DatasetReader(path, driver=drivers))  # rasterio.open would take one driver alone
         folder = os.path.join(os.path.dirname(os.path.abspath(path)), "")
@@ -189,18 +187,18 @@ def _drivers(path: Path) -> list[str]:
     return {"SQLite": ["GPKG"], "classic netCDF": ["netCDF"]}.get(kind, DRIVERS)
 
 
-def _is_zipped(path: str) -> bool:
-    return path.startswith(_ZIP) and not is_remote(path, "") and zipfile.is_zipfile(_in_zip(path)[0])
-
-
-def _check_beside(path: str) -> None:
-    if not _is_zipped(path):
+def _check_beside(path: str, plain: bool) -> bool:
+    """Check what lies beside a raster that is a file, or is in a zip archive; False where it is neither."""
+    if plain:
         folder, name = os.path.split(path)
         _check_sidecars(name, os.listdir(folder or "."), lambda other: Path(folder, other).open("rb"))  # noqa: SIM115
-        return
+        return True
+    if not path.startswith(_ZIP) or is_remote(path, "") or not zipfile.is_zipfile(_in_zip(path)[0]):
+        return False
     archive, name = _in_zip(path)
     with unpacking(archive) as content:
         _check_sidecars(name, content.namelist(), content.open)
+    return True
 
 
 def _check_sidecars(name: str, beside: Iterable[str], opened: Callable[[str], IO[bytes]]) -> None:
@@ -242,9 +240,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
         raise ValueError(f"it holds more than {MAX_MEMBERS:,} files")
     for member in members:
         if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
-            raise ValueError(
-                f"{member.filename} in it swells to {member.file_size:,} bytes; if you trust it, unpack it yourself"
-            )
+            swollen = f"{member.filename} in it swells to {member.file_size:,} bytes"
+            raise ValueError(f"{swollen}; if you trust it, unpack it yourself")
     if (size := sum(member.file_size for member in members)) > MAX_UNPACKED:
         raise ValueError(f"it holds {size:,} bytes, and at most {MAX_UNPACKED:,} are unpacked; unpack it yourself")
 
@@ -272,7 +269,7 @@ def _unpacked(archive: Path, name: str, folder: Path) -> Path:
     for file in files.values():
         _check_part(file)
     if name or len(files) == 1:
-        return files[name] if name else next(iter(files.values()))
+        return files[name or next(iter(files))]
     whole = {file.parent for file in files.values() if file.suffix.lower() in _FOLDERS}
     plain = [file for file in files.values() if _is_plain(file)]
     return whole.pop() if len(whole) == 1 else plain[0] if len(plain) == 1 else folder
@@ -422,50 +419,46 @@ def _check_sqlite(path: Path) -> None:
     A view or a virtual table is a program, which may take other files, all memory, or for ever.
     """
     path = path.resolve()
-    for ending in ("-wal", "-journal"):
-        beside = path.with_name(path.name + ending)
+    for beside in (path.with_name(path.name + ending) for ending in ("-wal", "-journal")):
         if beside.exists() and beside.stat().st_size:
             raise ValueError(f"{beside.name} holds changes that are not in {path.name} yet; close what has it open")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
             file.execute("PRAGMA trusted_schema=OFF")
-            _check_schema(file, path.name)
-            _check_count(file, path.name)
+            _check_count(file, path.name, _check_schema(file, path.name))
     except (sqlite3.Error, UnicodeError, OverflowError) as error:
         raise ValueError(f"{path.name}: a damaged SQLite file ({error})") from None
 
 
-def _check_schema(file: sqlite3.Connection, name: str) -> None:
-    tables = []
-    for table, sql in file.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall():
+def _check_schema(file: sqlite3.Connection, name: str) -> list[str]:
+    """Check that nothing in a GeoPackage is computed; returns the names of what it holds."""
+    statements = file.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    for table, sql in statements:
         # SQLite goes by the text of the statement, whatever kind the row says it is
         if not _PLAIN_SQL.match(str(sql)):
-            raise ValueError(
-                f"{name} computes {table!r} (a view, or a virtual table), and only tables are read; if you trust it: "
-                f'ogr2ogr tables.gpkg {name} "{table}"'
-            )
-        if str(sql)[:12].upper() == "CREATE TABLE":
-            tables.append(table)
+            computed = f"{name} computes {table!r} (a view, or a virtual table), and only tables are read"
+            raise ValueError(f'{computed}; if you trust it: ogr2ogr tables.gpkg {name} "{table}"')
+    tables = [table for table, sql in statements if str(sql)[:12].upper() == "CREATE TABLE"]
     for table in tables:
         for column, hidden in file.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", [table]):
             if hidden in _GENERATED:
                 raise ValueError(f"{name} computes column {column!r} of {table!r}, and only stored columns are read")
     if "gpkg_contents" not in tables:
         raise ValueError(f"{name} is a SQLite file, but no GeoPackage: it has no table gpkg_contents")
+    return [table for table, _ in statements]
 
 
-def _check_count(file: sqlite3.Connection, name: str) -> None:
-    tables = {str(table).lower() for (table,) in file.execute("SELECT name FROM sqlite_master").fetchall()}
-    if "gpkg_ogr_contents" not in tables:
+def _check_count(file: sqlite3.Connection, name: str, tables: list[str]) -> None:
+    """Check that the tables of a GeoPackage have as many features as it says."""
+    known = {str(table).lower() for table in tables}
+    if "gpkg_ogr_contents" not in known:
         return
     promises = file.execute("SELECT table_name, feature_count FROM gpkg_ogr_contents").fetchall()
     for table, promised in promises:
-        if promised is None or str(table).lower() not in tables:
+        if promised is None or str(table).lower() not in known:
             continue
         quoted = '"' + str(table).replace('"', '""') + '"'
         held = file.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
         if held != promised:
-            raise ValueError(
-                f"{name} says that layer {table!r} has {promised} features, and it has {held}; "
-                f"write it again with: ogr2ogr whole.gpkg {name}"
-            )
+            counts = f"{name} says that layer {table!r} has {promised} features, and it has {held}"
+            raise ValueError(f"{counts}; write it again with: ogr2ogr whole.gpkg {name}")

@@ -25,14 +25,14 @@ def test_differences_are_taken_on_the_tiles_that_both_runs_have():
     label = rng.integers(0, 4, 400)
     knows = run_of(label, label, np.arange(400))
     guesses = run_of(rng.integers(0, 4, 300), label[100:], np.arange(100, 400))
-    accuracy, auc = ablation._difference(knows, guesses).values()
+    more = ablation._difference(knows, guesses)
     right = np.mean(guesses.predictions[["p0", "p1", "p2", "p3"]].to_numpy().argmax(axis=1) == label[100:])
-    assert accuracy[0] == pytest.approx(1 - right)
-    assert accuracy[1] < accuracy[0] < accuracy[2]
-    assert auc[1] > 0.3
-    assert ablation._change(accuracy, 100, 1).endswith("better")
-    same = ablation._difference(knows, knows)["accuracy"]
-    assert ablation._change(same, 100, 1) == "+0.0 (+0.0 to +0.0), within noise"
+    assert more["accuracy_more"] == pytest.approx(1 - right)
+    assert more["accuracy_more_low"] < more["accuracy_more"] < more["accuracy_more_high"]
+    assert more["auc_high_more_low"] > 0.3
+    assert ablation._change(more, "accuracy_more", 100).endswith("better")
+    same = ablation._difference(knows, knows)
+    assert ablation._change(same, "accuracy_more", 100) == "+0.0 (+0.0 to +0.0), within noise"
 
 
 def test_every_row_is_a_change_that_params_allow(tmp_path):
