@@ -59,8 +59,9 @@ def label_squares(square: np.ndarray, residual: np.ndarray, tile: Tile = Tile())
     >>> table.index.tolist(), table.to_dict("list")
     ([3, 7], {'n_wells': [1, 2], 'residual': [30.0, 60.0], 'label': [1, 2]})
     """
-    groups = pd.Series(residual, dtype=np.float64).groupby(pd.Series(square, name="square").to_numpy())
-    statistic = STATISTICS[tile.statistic](groups)
-    table = pd.DataFrame({"n_wells": groups.size(), "residual": statistic}).rename_axis("square")
-    table = table[table["n_wells"] >= tile.min_wells]
-    return table.assign(label=classify(table["residual"].to_numpy(), tile.edges))
+    groups = pd.Series(residual, dtype=np.float64).groupby(np.asarray(square))
+    wells = groups.size()  # in numpy from here: this runs for every round of training patches
+    enough = (wells >= tile.min_wells).to_numpy()
+    value = STATISTICS[tile.statistic](groups).to_numpy()[enough]
+    columns = {"n_wells": wells.to_numpy()[enough], "residual": value, "label": classify(value, tile.edges)}
+    return pd.DataFrame(columns, index=wells.index[enough].rename("square"), copy=False)

@@ -17,7 +17,7 @@ def data_statistics(values: np.ndarray) -> pd.DataFrame:
 
     Parameters
     ----------
-    values : float array, shape (n, k)
+    values : float array, shape (n, k), at least one row
         Detrended elevation (metres) of the pixels of each square, or of a sample of them; NaN where there is no data.
 
     Returns
@@ -32,18 +32,16 @@ def data_statistics(values: np.ndarray) -> pd.DataFrame:
        valid  relief  constant
     0   0.75     3.0      0.67
     """
-    return pd.DataFrame([_statistics(row) for row in values], columns=["valid", "relief", "constant"])
-
-
-def _statistics(pixels: np.ndarray) -> tuple[float, float, float]:
-    values = np.sort(pixels, axis=None)  # NaN comes last
-    n = int(values.searchsorted(np.nan))
-    if not n:
-        return 0.0, np.nan, np.nan
-    values = values[:n]
-    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
-    commonest = np.diff(starts, prepend=0, append=n).max()
-    return n / pixels.size, float(values[-1] - values[0]), commonest / n
+    values = np.sort(values, axis=1)  # NaN comes last
+    valid = (~np.isnan(values)).sum(axis=1)
+    starts = np.ones(values.shape, dtype=bool)  # of runs of one value; each NaN is a run of its own
+    np.not_equal(values[:, 1:], values[:, :-1], out=starts[:, 1:])
+    runs = starts.sum(axis=1)
+    lengths = np.diff(np.flatnonzero(starts), append=values.size)
+    commonest = np.maximum.reduceat(lengths, np.cumsum(runs) - runs)
+    relief = (values[np.arange(len(values)), valid - 1] - values[:, 0]).astype(np.float64)
+    constant = np.where(valid > 0, commonest / np.maximum(valid, 1), np.nan)
+    return pd.DataFrame({"valid": valid / values.shape[1], "relief": relief, "constant": constant}, copy=False)
 
 
 def low_data(table: pd.DataFrame, rules: Filter = Filter()) -> pd.Series:
@@ -66,10 +64,11 @@ def low_data(table: pd.DataFrame, rules: Filter = Filter()) -> pd.Series:
     >>> low_data(table, Filter(min_valid=0.5)).tolist()
     ['', 'too few pixels with data']
     """
+    valid, relief, constant = (table[name].to_numpy() for name in ("valid", "relief", "constant"))
     tests = {
-        "too few pixels with data": (table["valid"] < rules.min_valid) | (table["valid"] == 0),
-        "constant fill": table["constant"] > (np.inf if rules.max_constant is None else rules.max_constant),
-        "no relief": table["relief"] < (-np.inf if rules.min_relief is None else rules.min_relief),
+        "too few pixels with data": (valid < rules.min_valid) | (valid == 0),
+        "constant fill": constant > (np.inf if rules.max_constant is None else rules.max_constant),
+        "no relief": relief < (-np.inf if rules.min_relief is None else rules.min_relief),
     }
     return pd.Series(np.select(list(tests.values()), list(tests), default=""), index=table.index, dtype=object)
 

@@ -55,7 +55,7 @@ class RandomTurns(v2.Transform):
         return functional.grid_sample(inpt, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def _draw_flips(tiles):
+def _draw_flips(tiles: torch.Tensor) -> torch.Tensor:
     """Whether to flip each tile across and down, bool (n, 2). Drawn on the CPU, so that every device draws the same."""
     return (torch.rand(len(tiles), 2) < 0.5).to(tiles.device)
 
@@ -76,9 +76,12 @@ def pipeline(*, flip: bool, rotation: float, noise: float) -> v2.Transform:
 
     Parameters
     ----------
-    flip : horizontal and vertical flips
-    rotation : degrees; turns by an angle from 0 to this; 0: none
-    noise : standard deviation of Gaussian noise, normalised units; 0: none
+    flip : bool
+        Horizontal and vertical flips.
+    rotation : float
+        Degrees: turns by an angle from 0 to this.
+    noise : float
+        Standard deviation of Gaussian noise, normalised units.
     """
     steps: list[v2.Transform] = []
     if rotation:

@@ -1,4 +1,4 @@
-"""Training that was killed goes on from its last finished epoch, to the same weights as if nothing had happened."""
+"""Training that was killed goes on from its last finished epoch, and ends with the same weights."""
 
 import hashlib
 import io
@@ -12,41 +12,32 @@ from typing import Any
 
 import torch
 
-from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
 
 KEPT = 4  # folders of other runs that were killed; the oldest go first
 _DIGEST = 32  # bytes of SHA-256
 _KEY = re.compile("[0-9a-f]{32}")
-_STATE = {"network", "optimizer", "schedule", "history", "best", "random"}  # as heatflow.learning.training gives it
 
 
 class Checkpoints:
     """States of training under names, in a folder of its own for each `key`.
 
-    A state that is damaged, or was written by another run, counts as none. On success `clear` takes the folder away.
+    A state that is damaged, or was written by another run, counts as none. On success `clear` removes the folder.
 
     Parameters
     ----------
-    folder : shared by runs with whatever key; what is in it and not named as a key is let be
-    key : as `fingerprint` makes it
-
-    Raises
-    ------
-    InputError
-        The folder is a link: old states are removed, and nothing elsewhere must be.
+    folder : Path
+        Shared by runs of any key. Of the folders in it that are named as keys, the oldest go.
+    key : str
+        From `fingerprint`.
     """
 
     def __init__(self, folder: Path, key: str):
         self.folder = folder / key
-        for path in (folder, self.folder):
-            if path.is_symlink():
-                raise InputError(
-                    f"{path}: is a link to elsewhere, and states of training are not kept there; remove it"
-                )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.touch()
-        for old in sorted(_others(self.folder), key=_age)[: -KEPT or None]:
+        others = [path for path in folder.iterdir() if path.name != key and _KEY.fullmatch(path.name)]
+        for old in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
     def save(self, name: str, state: dict[str, Any]) -> None:
@@ -59,44 +50,34 @@ class Checkpoints:
             beside.write_bytes(hashlib.sha256(content).digest() + content)
 
     def load(self, name: str) -> dict[str, Any] | None:
-        """The last whole state of that name, on the CPU. Loads tensors, numbers and text only, never code."""
+        """The last whole state of that name, on the CPU; None where there is none."""
         try:
             raw = (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
         if hashlib.sha256(raw[_DIGEST:]).digest() != raw[:_DIGEST]:
             return None
-        try:
-            state = torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
-        except Exception:  # what the digest cannot tell: whole, but never a state
-            return None
-        return state if isinstance(state, dict) and set(state) == _STATE else None
+        return torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
 
     def clear(self) -> None:
         """Remove all states of this key."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _others(folder):
-    for path in folder.parent.iterdir():
-        if path != folder and _KEY.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            yield path
-
-
-def _age(path):
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another run has just removed it
-        return 0.0
-
-
 def fingerprint(settings: Any, files: Iterable[str | Path]) -> str:
-    """Hexadecimal digest of all that decides what training comes to.
+    """Digest of all that decides what training comes to.
 
     Parameters
     ----------
-    settings : params, engine and the like: whatever JSON takes, or objects with attributes
-    files : inputs and code, by content
+    settings : object
+        Params, engine and the like: whatever JSON takes, or objects with attributes.
+    files : iterable of str or Path
+        Inputs and code, by content.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
     """
     digest = hashlib.sha256()
     text = json.dumps(settings, default=vars)

@@ -20,8 +20,13 @@ COMPILE_PAYS = 1_000_000  # tiles through the network on a GPU; for fewer, compi
 class Engine:
     """Where and how networks run.
 
-    `precision`: "float32"; "bfloat16" (weights in float32, products in bfloat16 where PyTorch's autocast holds that to
-    be safe) or "float64". `compiled`: through torch.compile.
+    Parameters
+    ----------
+    device : torch.device
+    precision : str
+        "float32", "float64" or "bfloat16": weights in float32, products in bfloat16 where PyTorch's autocast uses it.
+    compiled : bool
+        Through torch.compile.
     """
 
     device: torch.device
@@ -35,18 +40,23 @@ class Engine:
         precision: str = "auto",
         compile: str | bool = "auto",
         passes: int = 0,
-        on_fallback: Callable[[str], None] = lambda reason: None,
+        on_fallback: Callable[[str], object] = lambda reason: None,
     ) -> "Engine":
         """The engine that params ask for; each "auto" takes the fastest that this machine has.
 
         Parameters
         ----------
-        device : "auto", "cpu", "cuda", "cuda:<n>" or "mps"
-        precision : "auto", "float32", "bfloat16" or "float64"; auto takes bfloat16 where the processor has it
-        compile : "auto", True or False; auto compiles on a GPU, if `passes` is enough to pay for it. On a CPU compiled
-            networks are no faster than PyTorch's own convolutions (benchmarks/README.md).
-        passes : tiles that will go through the network in training
-        on_fallback : told why, where a compiler was to be used and does not work
+        device : str
+            "auto", "cpu", "cuda", "cuda:<n>" or "mps".
+        precision : str
+            "auto", "float32", "bfloat16" or "float64"; auto takes bfloat16 where the processor has it.
+        compile : bool or "auto"
+            Auto compiles on a GPU, if `passes` is enough to pay for it. On a CPU compiled networks are no faster than
+            PyTorch's own convolutions (benchmarks/README.md).
+        passes : int
+            Tiles that will go through the network in training.
+        on_fallback : callable
+            Takes the reason where a compiler was to be used and does not work.
 
         Raises
         ------
@@ -95,7 +105,7 @@ class Engine:
         return f"{where}{threads}, {self.precision}{', compiled' if self.compiled else ''}"
 
 
-def _device(name):
+def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -120,7 +130,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 @cache
 def compiler_fault(device: str) -> str | None:
-    """Why torch.compile does not work here, or None where it does, found out by compiling a line."""
+    """Why torch.compile does not work here, or None where it does: it compiles a line to see."""
     try:
         torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
     except Exception as error:  # whatever a missing or broken compiler makes of it
@@ -128,12 +138,12 @@ def compiler_fault(device: str) -> str | None:
     return None
 
 
-def _run(network, tiles):
+def _run(network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
     return network(tiles)
 
 
 @cache
-def _compiled(device):
+def _compiled(device: str) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
     # A function of the network, not a wrapper around one, so that the networks of all folds share the compiled code.
     return torch.compile(_run, dynamic=False, mode="reduce-overhead" if device == "cuda" else None)
 
@@ -142,7 +152,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep what is freed for the next step of training, rather than give it back to the kernel.
 
     Every activation is a buffer of many megabytes. glibc maps and unmaps such buffers one by one, and the kernel clears
-    every page anew: 8 % of a training step (benchmarks/README.md). Does nothing where the C library is another.
+    every page again: 8 % of a training step (benchmarks/README.md). Does nothing where the C library is another.
     """
     if not sys.platform.startswith("linux"):
         return

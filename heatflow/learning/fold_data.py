@@ -1,7 +1,8 @@
-"""The tiles of one fold, normalised as that fold's training tiles ask for."""
+"""The tiles of each fold, with their roles and scalings."""
 
 import hashlib
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import geopandas
@@ -41,7 +42,13 @@ class FoldData:
 
     @classmethod
     def load(cls, tiles: Path, tile_table: Path, kept: Path, folds: Path, scaling: Path) -> "FoldData":
-        """Read what the tile, filter, split and normalize stages wrote; pixels stay on disk until asked for."""
+        """Read what the tile, filter, split and normalize stages wrote; pixels stay on disk until asked for.
+
+        Raises
+        ------
+        InputError
+            One of the files is damaged, or does not belong to the others.
+        """
         table = read_features(kept)
         split = Folds.read(folds, table["tile"].to_numpy())
         of_fold = read_json(scaling)
@@ -56,6 +63,7 @@ class FoldData:
 
     @property
     def folds(self) -> int:
+        """Number of folds."""
         return len(self.roles)
 
     @property
@@ -75,24 +83,31 @@ class FoldData:
         """Tiles as the network of a fold takes them, float32 tensor (m, 1, size, size)."""
         return network_inputs(self.elevation(index), self.scalings[fold], device)
 
-    def closed(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
-        """Squares that no training patch of a fold may touch: row and column of the centre and half the edge, pixels.
+    def excluded(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
+        """Squares that no training patch of a fold may touch.
 
-        Test tiles, widened by `buffer` tiles on all sides, and the tiles of the buffer and of the validation part.
+        They are the test tiles, widened by `buffer` tiles on all sides, and the tiles of the buffer and of the
+        validation part.
 
         Returns
         -------
         float64 array, shape (m, 3)
+            Row and column of the centre and half the edge, pixels.
         """
         roles = self.roles[fold]
         centre = tiles.centres(self.table["row"].to_numpy(), self.table["col"].to_numpy())
         half = np.select([roles == "test", roles == "train"], [(0.5 + buffer) * tiles.size, 0], tiles.size / 2)
         return np.column_stack([centre, half])[half > 0]
 
-    def twins(self) -> list[tuple[int, int, int]]:
-        """Leaks: (fold, tile that is tested, tile that is learnt from) wherever the two hold the very same pixels.
+    def duplicates(self) -> list[tuple[int, int, int]]:
+        """Leaks: tiles of a fold's test part with the very same pixels as one that it trains or validates on.
 
         Tiles without relief are left out: one plain is like another.
+
+        Returns
+        -------
+        list of (int, int, int)
+            Fold, number of the tile that is tested, number of the other.
         """
         same: dict[bytes, list[int]] = {}
         for k in np.flatnonzero(self.table["relief"].to_numpy() > 0).tolist():
@@ -102,10 +117,8 @@ class FoldData:
         return [
             (fold, int(tile[a]), int(tile[b]))
             for group in same.values()
-            if len(group) > 1
             for fold, roles in enumerate(self.roles)
-            for a in group
-            for b in group
+            for a, b in permutations(group, 2)
             if roles[a] == "test" and roles[b] in ("train", "validation")
         ]
 
@@ -113,5 +126,4 @@ class FoldData:
         """Tiles and labels of one role in a fold, on the engine's device."""
         index = self.members(fold, role)
         labels = torch.from_numpy(self.table["label"].to_numpy(dtype=np.int64)[index])
-        tiles = self.inputs(fold, index, engine.device)
-        return Part(tiles.to(engine.dtype), labels.to(engine.device))
+        return Part(self.inputs(fold, index, engine.device).to(engine.dtype), labels.to(engine.device))

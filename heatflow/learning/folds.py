@@ -5,32 +5,23 @@ memory. Folds are therefore made of contiguous square blocks (Roberts et al., 20
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from heatflow.config.schema import Split, Tile
 from heatflow.errors import InputError, reading
 from heatflow.io.text import read_csv
 
 ROLES = ("train", "validation", "test", "buffer")
 COMPARED = "random"
-TRIALS = 200  # random orders tried for the best balance
+ORDERS = 200  # random orders of the blocks that are tried for the best balance
 
 
 def split_tiles(
-    row: np.ndarray,
-    col: np.ndarray,
-    label: np.ndarray,
-    *,
-    scheme: str,
-    folds: int,
-    block_size: int,
-    buffer: float,
-    validation: float,
-    repeats: int,
-    seed: int,
-    size: int,
-    stride: int,
+    row: np.ndarray, col: np.ndarray, label: np.ndarray, split: Split = Split(), tile: Tile = Tile()
 ) -> np.ndarray:
     """Give every tile a role in every fold.
 
@@ -38,45 +29,45 @@ def split_tiles(
     ----------
     row, col, label : int arrays, shape (n,)
         Place of each tile on the tile grid, and its class.
-    scheme : "blocks" or "random" (each tile is a block of its own)
-    folds : number of folds; each tile is in the test part of exactly one of those of a repeat
-    block_size : edge of a block in tiles (of `size` pixels)
-    buffer : tiles; one nearer than this to a test tile, or that shares pixels with it, takes no part in that fold: its
-        role is "buffer". Not for "random", where it would leave nothing to train on.
-    validation : share of a fold's training side that is kept for validation, in whole blocks
-    repeats : how often the tiles are dealt anew
-    size, stride : of the tiles, pixels
+    split : Split
+        Each tile is tested by exactly one of the folds of a repeat. With scheme "random" each tile is a block of its
+        own, and there is no buffer, which would leave nothing to train on.
+    tile : Tile
+        Size and stride.
 
     Returns
     -------
-    roles : object array of str, shape (repeats * folds, n)
+    object array of str, shape (repeats * folds, n)
+        One of ROLES. A tile in the "buffer" of a fold takes no part in it: it shares pixels with a test tile or lies
+        too near to one, or shares pixels with a validation tile.
 
     Raises
     ------
     InputError
-        Fewer blocks than folds, or too few for a validation part.
+        There are too few blocks for so many folds, or nothing is left to train or validate on.
+
+    Examples
+    --------
+    >>> row, col = (v.ravel() for v in np.mgrid[:8, :8])
+    >>> roles = split_tiles(row, col, (row + col) % 2, Split(folds=4, block_size=2, buffer=0))
+    >>> roles.shape, (roles == "test").sum(axis=1).tolist()
+    ((4, 64), [16, 16, 16, 16])
     """
-    blocks = np.arange(len(row))
-    if scheme == "blocks":
-        blocks = block_of(row, col, block_size, size, stride)
-    else:
-        buffer = 0.0  # around tiles at random it would leave nothing to train on
-    n_blocks = len(np.unique(blocks))
-    if n_blocks < folds + 1:
-        what = "blocks of tiles" if scheme == "blocks" else "tiles"
-        remedy = "split.folds or split.block_size" if scheme == "blocks" else "split.folds"
+    by_blocks = split.scheme == "blocks"
+    blocks = block_of(row, col, split.block_size, tile.size, tile.step) if by_blocks else np.arange(len(row))
+    buffer = split.buffer if by_blocks else 0.0
+    if (n_blocks := len(np.unique(blocks))) < split.folds + 1:
+        what, remedy = ("blocks of tiles", "split.folds or split.block_size") if by_blocks else ("tiles", "split.folds")
         raise InputError(
-            f"split.folds: {folds} folds and a validation part need at least {folds + 1} {what}, "
+            f"split.folds: {split.folds} folds and a validation part need at least {split.folds + 1} {what}, "
             f"and there are {n_blocks} ({len(row)} tiles); decrease {remedy}"
         )
-    place = np.column_stack([row, col])
+    area = _Area(np.column_stack([row, col]), blocks, label, tile)
     every = []
-    for repeat in range(repeats):
-        rng = np.random.default_rng([seed, repeat])
-        fold = _deal(blocks, label, folds, rng)
-        every += [
-            _roles_of_fold(fold == k, place, blocks, label, buffer, validation, size, stride, rng) for k in range(folds)
-        ]
+    for repeat in range(split.repeats):
+        rng = np.random.default_rng([split.seed, repeat])
+        fold = _assign_blocks(blocks, label, split.folds, rng)
+        every += [area.roles(fold == k, buffer, split.validation, rng) for k in range(split.folds)]
     for k, roles in enumerate(every):
         if not (roles == "train").any() or not (roles == "validation").any():
             raise InputError(
@@ -86,90 +77,116 @@ def split_tiles(
     return np.array(every, dtype=object)
 
 
-def _roles_of_fold(test, place, blocks, label, buffer, validation, size, stride, rng):
-    roles = np.full(len(place), "train", dtype=object)
-    roles[test] = "test"
-    roles[~test & _nearer(place, place[test], buffer, size, stride)] = "buffer"
-    side = np.flatnonzero(roles == "train")
-    parts = min(max(2, round(1 / validation)), len(np.unique(blocks[side])))
-    if parts < 2:
+@dataclass(frozen=True)
+class _Area:
+    """Tiles with their places (n, 2), rows and columns of the tile grid; their blocks; and their classes."""
+
+    place: np.ndarray
+    block: np.ndarray
+    label: np.ndarray
+    tile: Tile
+
+    def roles(self, test: np.ndarray, buffer: float, validation: float, rng: np.random.Generator) -> np.ndarray:
+        """Role of each tile in the fold that tests some of them."""
+        roles = np.full(len(test), "train", dtype=object)
+        roles[test] = "test"
+        roles[~test & self.near(self.place, test, buffer)] = "buffer"
+        side = np.flatnonzero(roles == "train")
+        parts = min(max(2, round(1 / validation)), len(np.unique(self.block[side])))
+        if parts < 2:
+            return roles
+        part = _assign_blocks(self.block[side], self.label[side], parts, rng)
+        chosen = min(range(parts), key=lambda p: _imbalance(self.label[side], part == p, 1 / parts))
+        held_out = np.zeros(len(test), dtype=bool)
+        held_out[side[part == chosen]] = True
+        roles[side[self.near(self.place[side], held_out, 0)]] = "buffer"
+        roles[held_out] = "validation"
         return roles
-    dealt = _deal(blocks[side], label[side], parts, rng)
-    held_out = min(range(parts), key=lambda p: _imbalance(label[side], dealt == p, 1 / parts))
-    kept = dealt == held_out
-    roles[side[~kept & _nearer(place[side], place[side[kept]], 0, size, stride)]] = "buffer"
-    roles[side[kept]] = "validation"
-    return roles
+
+    def near(self, place: np.ndarray, others: np.ndarray, buffer: float) -> np.ndarray:
+        """Whether each place shares a pixel with one of the other tiles, or lies within `buffer` tiles of it."""
+        size = self.tile.size
+        gap = np.abs(place[:, None] - self.place[others]).max(axis=2, initial=0) * self.tile.step - size  # pixels
+        return (gap < buffer * size).any(axis=1)
 
 
 def block_of(row: np.ndarray, col: np.ndarray, block_size: int, size: int, stride: int) -> np.ndarray:
-    """Number of the square block, `block_size` tiles of `size` pixels along its edge, that each tile begins in."""
+    """Number of the square block that each tile begins in.
+
+    Parameters
+    ----------
+    row, col : int arrays, shape (n,)
+        Place of each tile on the tile grid.
+    block_size : int
+        Edge of a block in tiles of `size` pixels.
+    size, stride : int
+        Edge of a tile, and pixels from one tile to the next.
+
+    Returns
+    -------
+    int array, shape (n,)
+    """
     pairs = np.column_stack([row, col]) * stride // (block_size * size)
     return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
 
-def _deal(blocks, label, parts, rng):
-    """Deal whole blocks into parts of like size and class shares; returns the part of each tile.
+def _assign_blocks(blocks: np.ndarray, label: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:
+    """Assign whole blocks to parts that are alike in size and class shares; returns the part of each tile.
 
-    Greedy in the order of block size, each block to the part that it brings closest to its fair share; the best of
-    many random orders of equal blocks.
+    Blocks are taken in the order of their size, those of one size at random. Each goes to the part that it brings
+    closest to an equal share of every class. The best of ORDERS random orders counts; all are assigned at once.
+    Scikit-learn's StratifiedGroupKFold tries a single order, counts a rare class for little and makes worse folds.
     """
     names, block = np.unique(blocks, return_inverse=True)
     classes = np.unique(label)
     counts = np.zeros((len(names), len(classes)))
     np.add.at(counts, (block, np.searchsorted(classes, label)), 1)
-    weight = 1 / counts.sum(axis=0)  # a rare class counts as much as a common one
-    fair = 1 / parts
-    best, lowest = None, np.inf
-    for _ in range(TRIALS):
-        order = np.lexsort((rng.random(len(names)), -counts.sum(axis=1)))
-        held = np.zeros((parts, len(classes)))
-        part = np.empty(len(names), dtype=int)
-        for place, b in enumerate(order):
-            empty = np.flatnonzero(held.sum(axis=1) == 0)
-            if len(order) - place <= len(empty):  # the last blocks go where there is none yet
-                choice = empty[0]
-            else:
-                before = ((held * weight - fair) ** 2).sum(axis=1)
-                after = (((held + counts[b]) * weight - fair) ** 2).sum(axis=1)
-                choice = int(np.argmin(after - before))
-            held[choice] += counts[b]
-            part[b] = choice
-        cost = ((held * weight - fair) ** 2).sum()
+    weight, share = 1 / counts.sum(axis=0), 1 / parts  # a rare class counts as much as a common one
+    size = np.broadcast_to(-counts.sum(axis=1), (ORDERS, len(names)))
+    orders = np.lexsort((rng.random((ORDERS, len(names))), size))
+    held, part, number = np.zeros((ORDERS, parts, len(classes))), np.empty(orders.shape, dtype=int), np.arange(ORDERS)
+    for place, taken in enumerate(orders.T):
+        before = ((held * weight - share) ** 2).sum(axis=2)
+        after = (((held + counts[taken, None]) * weight - share) ** 2).sum(axis=2)
+        empty = held.sum(axis=2) == 0
+        last = len(names) - place <= empty.sum(axis=1)  # the last blocks go to parts that have none yet
+        choice = np.where(last, empty.argmax(axis=1), (after - before).argmin(axis=1))
+        held[number, choice] += counts[taken]
+        part[number, taken] = choice
+    best, lowest = 0, np.inf
+    for order, cost in enumerate(((held * weight - share) ** 2).reshape(ORDERS, -1).sum(axis=1)):
         if cost < lowest - 1e-12:
-            best, lowest = part, cost
-    return best[block]
+            best, lowest = order, cost
+    return part[best][block]
 
 
-def _imbalance(label, chosen, fair):
-    """How far a part is from its fair share of each class; a part without any counts most."""
+def _imbalance(label: np.ndarray, chosen: np.ndarray, share: float) -> float:
+    """How far a part is from its equal share of each class; a part without any tile is the furthest."""
     if not chosen.any():
         return np.inf
-    return sum((np.mean(chosen[label == k]) / fair - 1) ** 2 for k in np.unique(label))
-
-
-def _nearer(place, other, buffer, size, stride):
-    """Whether each tile shares a pixel with one of the others, or lies nearer to it than `buffer` tiles."""
-    apart = np.abs(place[:, None] - other).max(axis=2, initial=0) * stride - size  # pixels between their edges
-    return (apart < buffer * size).any(axis=1)
+    return float(sum((np.mean(chosen[label == k]) / share - 1) ** 2 for k in np.unique(label)))
 
 
 def absent_classes(roles: np.ndarray, label: np.ndarray, n_classes: int) -> list[tuple[int, str, int]]:
-    """(fold, role, class) for every class that a part of a fold lacks altogether."""
-    found = []
-    for k, row in enumerate(roles):
-        for role in ROLES[:3]:
-            present = np.unique(label[row == role])
-            found += [(k, role, c) for c in range(n_classes) if c not in present]
-    return found
+    """(fold, role, class) for every class that a part of a fold lacks."""
+    return [
+        (k, role, c)
+        for k, row in enumerate(roles)
+        for role in ROLES[:3]
+        for c in np.setdiff1d(np.arange(n_classes), label[row == role]).tolist()
+    ]
 
 
 @dataclass(frozen=True)
 class Folds:
     """Roles of all tiles in all folds.
 
-    `roles`: object array of str, shape (folds, n). `repeat`: str array, shape (folds,): number of the deal that each
-    fold belongs to, or COMPARED for folds that are only there to show how much a random split flatters.
+    Parameters
+    ----------
+    roles : object array of str, shape (folds, n)
+    repeat : str array, shape (folds,)
+        Number of the repeat that each fold belongs to; COMPARED for folds that only show how much a random split
+        flatters.
     """
 
     roles: np.ndarray
@@ -185,21 +202,27 @@ class Folds:
         """Index of the folds of the random split that they are compared with; may be empty."""
         return np.flatnonzero(self.repeat == COMPARED)
 
+    @property
+    def first(self) -> np.ndarray:
+        """Roles in the folds of the first repeat, object array of str (folds, n)."""
+        return self.roles[self.repeat == self.repeat[0]]
+
     def table(self, tile: np.ndarray) -> pd.DataFrame:
         """Long table of ``tile``, ``fold``, ``repeat``, ``role``, one row for each tile in each fold."""
         folds, n = self.roles.shape
-        return pd.DataFrame(
-            {
-                "tile": np.tile(tile, folds),
-                "fold": np.repeat(np.arange(folds), n),
-                "repeat": np.repeat(self.repeat, n),
-                "role": self.roles.ravel().astype(str),
-            }
-        )
+        fold, repeat = np.repeat(np.arange(folds), n), np.repeat(self.repeat, n)
+        role = self.roles.ravel().astype(str)
+        return pd.DataFrame({"tile": np.tile(tile, folds), "fold": fold, "repeat": repeat, "role": role})
 
     @classmethod
-    def read(cls, path, tile: np.ndarray) -> "Folds":
-        """Folds from a file that `table` filled, the tiles in the order of `tile`."""
+    def read(cls, path: str | Path, tile: np.ndarray) -> "Folds":
+        """Folds from a file that `table` filled, the tiles in the order of `tile`.
+
+        Raises
+        ------
+        InputError
+            The file is damaged, or does not hold every tile.
+        """
         with reading(path):
             table = read_csv(path, dtype={"repeat": str})
             roles = table.pivot(index="fold", columns="tile", values="role")[tile]
@@ -207,3 +230,71 @@ class Folds:
                 raise ValueError("a tile without a role")
             repeat = table.drop_duplicates("fold").sort_values("fold")["repeat"]
         return cls(roles.to_numpy(dtype=object), repeat.to_numpy(dtype=str))
+
+
+@dataclass(frozen=True)
+class SplitTiles:
+    """The folds of a region, and how well balanced they are.
+
+    Parameters
+    ----------
+    folds : Folds
+    deviation : float
+        Largest difference between the share of a class in a test part and among all tiles.
+    absent : list of (int, str, int)
+        Fold, role and class, for every class that a part of a fold lacks.
+    """
+
+    folds: Folds
+    deviation: float
+    absent: list[tuple[int, str, int]]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Contents of ``metrics/split.json``."""
+        roles = self.folds.roles
+        return {
+            "folds": len(roles),
+            "tiles": {role: {f"fold{k}": int((fold == role).sum()) for k, fold in enumerate(roles)} for role in ROLES},
+            "largest_class_share_deviation": self.deviation,
+            "absent_classes": len(self.absent),
+        }
+
+
+def make_folds(table: pd.DataFrame, split: Split = Split(), tile: Tile = Tile()) -> SplitTiles:
+    """Split the tiles of a region into folds, and into folds at random for comparison where `split` asks for them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Tiles with ``row``, ``col`` and ``label``.
+    split : Split
+    tile : Tile
+
+    Returns
+    -------
+    SplitTiles
+
+    Raises
+    ------
+    InputError
+        A class has no tile at all, or the tiles cannot be split so.
+    """
+    row, col, label = (table[name].to_numpy() for name in ("row", "col", "label"))
+    counts = np.bincount(label, minlength=tile.n_classes)
+    if not counts.all():
+        missing = " or ".join(tile.class_names[k] for k in np.flatnonzero(counts == 0))
+        raise InputError(
+            f"tile.edges: no tile is of class {missing} mW/m2 (tiles in each class: {', '.join(map(str, counts))}); "
+            "no network can learn it, choose other edges or a region with such wells"
+        )
+    roles = split_tiles(row, col, label, split, tile)
+    repeat = np.repeat(np.arange(split.repeats), split.folds).astype(str)
+    shares = np.array([[np.mean(label[fold == "test"] == k) for k in range(tile.n_classes)] for fold in roles])
+    deviation = float(np.abs(shares - counts / counts.sum()).max())
+    absent = absent_classes(roles, label, tile.n_classes)
+    if split.optimism and split.scheme != COMPARED:
+        at_random = split.model_copy(update={"scheme": COMPARED, "repeats": 1})
+        roles = np.concatenate([roles, split_tiles(row, col, label, at_random, tile)])
+        repeat = np.append(repeat, [COMPARED] * split.folds)
+    return SplitTiles(Folds(roles, repeat), deviation, absent)

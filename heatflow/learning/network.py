@@ -115,29 +115,43 @@ class TwoStage(nn.Module):
 
 
 DECISIONS: dict[str, type[Softmax | Ordinal | TwoStage]] = {
-    "cross_entropy": Softmax,
-    "ordinal": Ordinal,
-    "two_stage": TwoStage,
-}
+    "cross_entropy": Softmax, "ordinal": Ordinal, "two_stage": TwoStage,
+}  # fmt: skip
 
 
 class NetworkInNetwork(nn.Module):
     """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
+    Blocks of three convolutions, each followed by a max-pool and dropout, with the geometry of
+    `heatflow.config.geometry`; then a block of as many channels as the loss needs, and an average over the map.
+
     Parameters
     ----------
     classes : int
-    channels : of the NiN blocks: the first 5 x 5 with stride 3, the second 3 x 3 with padding 2, others with padding 1,
-        a max-pool 3/2 and dropout after each. A last block of `classes` channels and an average over the map follow.
-    dropout : probability. It acts after the max-pool: before it, where the report puts it, the maximum over values
-        scaled up by 1 / (1 - p) is larger in training than in use, three times over, and batch statistics gathered in
-        training no longer fit.
-    batch_norm : batch normalisation
-    head_relu : ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class
-        whose map is clipped everywhere has score 0 and gradient 0, and never comes back.
-    loss : "cross_entropy", "ordinal" or "two_stage": how the averages of the last maps become scores. Whichever it is,
+    channels : sequence of int
+        Of the blocks.
+    dropout : float
+        Probability. It acts after the max-pool: before it, where the report puts it, the maximum over values scaled up
+        by 1 / (1 - p) is larger in training than in use, three times over, and batch statistics gathered in training no
+        longer fit.
+    batch_norm : bool
+        Batch normalisation.
+    head_relu : bool
+        ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class whose map
+        is clipped everywhere has score 0 and gradient 0, and never comes back.
+    loss : str
+        "cross_entropy", "ordinal" or "two_stage": how the averages of the last maps become scores. Whichever it is,
         cross-entropy of the scores is the loss.
-    first_high : lowest class above the binary edge
+    first_high : int
+        Lowest class above the binary edge.
+
+    Examples
+    --------
+    >>> network = NetworkInNetwork(classes=4, channels=[16, 32, 64])
+    >>> network.min_size, network.stride
+    (35, 24)
+    >>> network(torch.zeros(2, 1, 200, 200)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(

@@ -1,45 +1,71 @@
-"""Training patches cut anew from the terrain: anywhere, at any angle, inside the training part of a fold.
+"""Training patches cut from the terrain for every epoch: anywhere, at any angle, inside the training part of a fold.
 
 Turned tiles of a fixed grid lack terrain in their corners, and there are only as many of them as there are tiles. A
 patch cut from the raster has real terrain everywhere, and the class of the wells that fall inside it as cut.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import shapely
 import torch
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from heatflow.geo.labels import STATISTICS, classify
-from heatflow.grid.grids import TileGrid
+from heatflow.config.schema import Augment, Filter, Tile
+from heatflow.geo.labels import label_squares
+from heatflow.geo.low_data import data_statistics, low_data
+from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.rasters import open_written
+from heatflow.io.vectors import read_features
 from heatflow.learning.inputs import normalise
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
-PROBE = 16  # points along each edge at which a place is looked at before it is taken
+PROBE = 16  # points along each edge of a place at which the low-data rule is applied
 REACH = 1.5  # pixels beyond its edge that a bilinear sample of a patch may read
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Places of patches: `centre` (n, 2), row and column in pixels from the raster's corner; `angle` (n,), radians
-    clockwise on the map; `mirrored` bool (n,); `label` int64 (n,)."""
+    """Places of patches.
+
+    Parameters
+    ----------
+    centre : float64 array, shape (n, 2)
+        Row and column, pixels from the raster's corner.
+    angle : float64 array, shape (n,)
+        Radians, clockwise on the map.
+    mirrored : bool array, shape (n,)
+    label : int64 array, shape (n,)
+    """
 
     centre: np.ndarray
     angle: np.ndarray
     mirrored: np.ndarray
     label: np.ndarray
 
+    def __getitem__(self, index: np.ndarray) -> "Patches":
+        return Patches(*(getattr(self, field.name)[index] for field in fields(self)))
+
 
 @dataclass(frozen=True)
 class Terrain:
-    """The whole raster in memory and the wells on it.
+    """The whole raster in memory, and the wells on it.
 
-    `elevation`: float32 (height, width), metres, NaN for no data. `well`: float64 (n, 2), row and column in pixels from
-    the raster's corner. `residual`: float64 (n,), mW/m2. `tiles`: the tile grid.
+    Parameters
+    ----------
+    elevation : float32 array, shape (height, width)
+        Metres, NaN where there is no data.
+    well : float64 array, shape (m, 2)
+        Row and column of each well, pixels from the raster's corner.
+    residual : float64 array, shape (m,)
+        mW/m2.
+    tiles : TileGrid
     """
 
     elevation: np.ndarray
@@ -47,22 +73,14 @@ class Terrain:
     residual: np.ndarray
     tiles: TileGrid
 
-
-@dataclass(frozen=True)
-class Rules:
-    """What makes a place a patch; the meaning of each field stands in heatflow/config/schema.py.
-
-    `degrees`: patches are turned by an angle from 0 to this. `flip`: and mirrored, one in two.
-    """
-
-    statistic: str
-    edges: list[float]
-    min_wells: int
-    min_valid: float
-    min_relief: float | None
-    max_constant: float | None
-    degrees: float
-    flip: bool
+    @classmethod
+    def load(cls, terrain: str | Path, wells: str | Path, tile: Tile = Tile()) -> "Terrain":
+        """Read what the terrain and wells stages wrote."""
+        with open_written(terrain) as raster:
+            grid, elevation = Grid.from_dataset(raster), raster.read(1)
+        table = read_features(wells)
+        place = np.column_stack(grid.position(*shapely.get_coordinates(table.geometry.array).T))
+        return cls(elevation, place, table["residual"].to_numpy(), TileGrid(grid, tile.size, tile.step))
 
 
 class PatchSampler:
@@ -71,14 +89,36 @@ class PatchSampler:
     Parameters
     ----------
     terrain : Terrain
-    rules : Rules
-    row, col, label : int arrays, shape (n,), the training tiles
-    closed : float array, shape (m, 3): row and column of the centre (pixels) and half the edge (pixels) of the squares
-        that no patch may touch: test tiles with their buffer, and validation tiles
+    row, col, label : int arrays, shape (n,)
+        The training tiles.
+    excluded : float array, shape (m, 3)
+        Row and column of the centre and half the edge (pixels) of the squares that no patch may touch: test tiles with
+        their buffer, and validation tiles.
+    tile : Tile
+        How wells give a class.
+    rules : Filter
+        How much data a patch must have.
+    augment : Augment
+        How patches are turned and mirrored.
+
+    Examples
+    --------
+    >>> from rasterio.crs import CRS
+    >>> tiles = TileGrid(Grid(0, 100, 1, 100, 100, CRS.from_epsg(32611)), size=20, stride=20)
+    >>> elevation = np.add.outer(np.arange(100.0), np.arange(100.0)).astype(np.float32)
+    >>> terrain = Terrain(elevation, well=np.array([[50.0, 50.0]]), residual=np.array([70.0]), tiles=tiles)
+    >>> sampler = PatchSampler(terrain, [2], [2], [2], np.zeros((0, 3)), Tile(size=20), Filter(min_relief=None))
+    >>> patches = sampler.draw(np.random.default_rng(0))
+    >>> patches.centre.round(1).tolist(), patches.label.tolist()
+    ([[45.4, 40.8]], [2])
     """
 
-    def __init__(self, terrain: Terrain, rules: Rules, row, col, label, closed: np.ndarray):
-        self.terrain, self.rules, self.closed = terrain, rules, closed
+    def __init__(
+        self, terrain: Terrain, row: ArrayLike, col: ArrayLike, label: ArrayLike, excluded: np.ndarray,
+        tile: Tile = Tile(), rules: Filter = Filter(), augment: Augment = Augment(),
+    ):  # fmt: skip
+        self.terrain, self.excluded = terrain, excluded
+        self.tile, self.rules, self.augment = tile, rules, augment
         self.size = terrain.tiles.size
         self.home = terrain.tiles.centres(row, col)
         self.home_label = np.asarray(label, dtype=np.int64)
@@ -87,36 +127,36 @@ class PatchSampler:
     def draw(self, rng: np.random.Generator) -> Patches:
         """A patch near each training tile, in the order of the tiles.
 
-        A place is taken if it touches no closed square, holds enough wells and enough data. Where none of TRIES random
-        places will do, the patch is the tile itself, unturned.
+        A place is taken if it touches no excluded square and holds enough wells and enough data. Where none of TRIES
+        random places will do, the patch is the tile itself, unturned.
         """
         n = len(self.home)
-        centre, angle = self.home.copy(), np.zeros(n)
-        mirrored = rng.random(n) < 0.5 if self.rules.flip else np.zeros(n, dtype=bool)
-        label, open_ = self.home_label.copy(), np.arange(n)
+        centre, angle, label = self.home.copy(), np.zeros(n), self.home_label.copy()
+        mirrored = rng.random(n) < 0.5 if self.augment.flip else np.zeros(n, dtype=bool)
+        left = np.arange(n)
         for _ in range(TRIES):
-            place = self.home[open_] + rng.uniform(-self.size / 2, self.size / 2, (len(open_), 2))
-            turn = np.deg2rad(rng.uniform(0, self.rules.degrees, len(open_)))
-            good = ~self.touches(place, turn)
-            found = np.full(len(open_), -1)
-            found[good] = self.labels(place[good], turn[good])
-            good &= found >= 0
-            good[good] = self.enough_data(place[good], turn[good])
-            taken = open_[good]
-            centre[taken], angle[taken], label[taken] = place[good], turn[good], found[good]
-            open_ = open_[~good]
-            if not len(open_):
+            place = self.home[left] + rng.uniform(-self.size / 2, self.size / 2, (len(left), 2))
+            turn = np.deg2rad(rng.uniform(0, self.augment.rotation, len(left)))
+            good = np.flatnonzero(~self.touches(place, turn))
+            labels = self.labels(place[good], turn[good])
+            good, labels = good[labels >= 0], labels[labels >= 0]
+            enough = self.enough_data(place[good], turn[good])
+            good, labels = good[enough], labels[enough]
+            taken = left[good]
+            centre[taken], angle[taken], label[taken] = place[good], turn[good], labels
+            left = np.delete(left, good)
+            if not len(left):
                 break
         return Patches(centre, angle, mirrored, label)
 
     def touches(self, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
-        """Whether each patch, with all that its samples read, shares a point with a closed square; bool (n,).
+        """Whether each patch, with all that its samples read, shares a point with an excluded square; bool (n,).
 
         Two squares are apart if and only if an edge of one of them separates them (separating axis theorem).
         """
-        down = self.closed[:, 0] - centre[:, :1]
-        right = self.closed[:, 1] - centre[:, 1:]
-        half, own = self.closed[:, 2], self.size / 2 + REACH
+        down = self.excluded[:, 0] - centre[:, :1]
+        right = self.excluded[:, 1] - centre[:, 1:]
+        half, own = self.excluded[:, 2], self.size / 2 + REACH
         cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
         across = np.abs(cos) + np.abs(sin)
         near = (np.abs(down) < half + own * across) & (np.abs(right) < half + own * across)
@@ -131,55 +171,50 @@ class PatchSampler:
         count = np.fromiter(map(len, near), dtype=np.int64, count=len(near))
         if not count.sum():
             return label
-        patch, well = np.repeat(np.arange(len(centre)), count), np.concatenate([n for n in near if n]).astype(int)
+        patch, well = np.repeat(np.arange(len(centre)), count), np.fromiter(chain(*near), int, count.sum())
         down, right = (self.terrain.well[well] - centre[patch]).T
         cos, sin = np.cos(angle[patch]), np.sin(angle[patch])
         u, v = right * cos + down * sin, down * cos - right * sin
         half = self.size / 2
         inside = (u >= -half) & (u < half) & (v >= -half) & (v < half)
-        groups = pd.Series(self.terrain.residual[well[inside]]).groupby(patch[inside])
-        size = groups.size()
-        value = STATISTICS[self.rules.statistic](groups)[size >= self.rules.min_wells]
-        label[value.index] = classify(value.to_numpy(), self.rules.edges)
+        table = label_squares(patch[inside], self.terrain.residual[well[inside]], self.tile)
+        label[table.index] = table["label"]
         return label
 
     def enough_data(self, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
-        """Whether each patch passes the filter's tests at PROBE x PROBE points; bool (n,)."""
+        """Whether PROBE x PROBE points of each patch hold enough data by the low-data rule; bool (n,)."""
         if not len(centre):
             return np.zeros(0, dtype=bool)
         at = ((np.arange(PROBE) + 0.5) / PROBE - 0.5) * self.size
         cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
         row = np.floor(centre[:, :1, None] + at * sin + at[:, None] * cos).astype(int)
         column = np.floor(centre[:, 1:, None] + at * cos - at[:, None] * sin).astype(int)
-        height, width = self.terrain.elevation.shape
-        on = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        value = self.terrain.elevation[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-        value = np.sort(np.where(on, value, np.nan).reshape(len(centre), -1), axis=1)  # NaN comes last
-        valid = np.isfinite(value).sum(axis=1)
-        good = (valid > 0) & (valid >= self.rules.min_valid * PROBE**2)
-        if self.rules.min_relief is not None:
-            good &= value[np.arange(len(value)), np.maximum(valid - 1, 0)] - value[:, 0] >= self.rules.min_relief
-        if self.rules.max_constant is not None:
-            same = np.diff(value, axis=1) == 0
-            run, longest = np.ones(len(value), dtype=int), np.ones(len(value), dtype=int)
-            for step in same.T:
-                run = np.where(step, run + 1, 1)
-                longest = np.maximum(longest, run)
-            good &= longest <= self.rules.max_constant * np.maximum(valid, 1)
-        return good
+        grid = self.terrain.tiles.grid
+        value = self.terrain.elevation[np.clip(row, 0, grid.height - 1), np.clip(column, 0, grid.width - 1)]
+        value = np.where(grid.contains(row, column), value, np.nan).reshape(len(centre), -1)
+        return low_data(data_statistics(value), self.rules).to_numpy() == ""
 
 
 def framed(elevation: np.ndarray) -> torch.Tensor:
-    """The raster with a frame of one pixel without data, float32 (height + 2, width + 2): beyond it there is none."""
+    """The raster in a frame of one pixel without data, for `cut`; float32 (height + 2, width + 2)."""
     return functional.pad(torch.from_numpy(elevation), (1, 1, 1, 1), value=torch.nan)
 
 
 def cut(elevation: torch.Tensor, patches: Patches, size: int) -> torch.Tensor:
-    """Elevation under patches, bilinear, float32 (n, 1, size, size), metres, NaN where there is no data.
+    """Elevation under patches, bilinear.
 
     Parameters
     ----------
-    elevation : as `framed` gives it, on the device
+    elevation : float32 tensor, shape (height + 2, width + 2)
+        From `framed`, on the device.
+    patches : Patches
+    size : int
+        Edge of a patch, pixels.
+
+    Returns
+    -------
+    float32 tensor, shape (n, 1, size, size)
+        Metres, NaN where there is no data.
     """
     device, n = elevation.device, len(patches.angle)
     height, width = elevation.shape
@@ -203,25 +238,29 @@ class PatchSource:
     Parameters
     ----------
     sampler : PatchSampler
-    elevation : as `framed` gives it, on the device, shared by all folds
-    scaling : of the fold
-    augment : what is done to a batch besides turns and flips, which the places bring
-    dtype : of the tiles
+    elevation : float32 tensor, shape (height + 2, width + 2)
+        From `framed`, on the device; all folds share it.
+    scaling : dict
+        Of the fold.
+    augment : torchvision.transforms.v2.Transform
+        What is done to a batch besides turning and mirroring, which are part of the places.
+    dtype : torch.dtype
+        Of the tiles.
     """
 
-    def __init__(self, sampler: PatchSampler, elevation, scaling: dict[str, float], augment: v2.Transform, dtype):
+    def __init__(
+        self, sampler: PatchSampler, elevation: torch.Tensor, scaling: dict[str, float], augment: v2.Transform,
+        dtype: torch.dtype = torch.float32,
+    ):  # fmt: skip
         self.sampler, self.elevation, self.scaling = sampler, elevation, scaling
         self.augment, self.dtype = augment, dtype
         self.labels = torch.from_numpy(sampler.home_label)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, (steps, batch)."""
         patches = self.sampler.draw(np.random.default_rng(int(torch.randint(2**62, ()))))
         for chosen in order.numpy():
-            batch = Patches(*(getattr(patches, name)[chosen] for name in ("centre", "angle", "mirrored", "label")))
+            batch = patches[chosen]
             tiles = normalise(cut(self.elevation, batch, self.sampler.size), self.scaling)
             label = torch.from_numpy(batch.label).to(self.elevation.device)
             yield self.augment(tiles.to(self.dtype)), label

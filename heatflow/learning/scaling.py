@@ -1,10 +1,13 @@
-"""Normalization: an offset and a scale fitted on the training tiles of one fold."""
+"""Normalisation: an offset and a scale fitted to the training tiles of each fold."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from heatflow.errors import InputError
+from heatflow.geo.tiles import PackedTiles
 
 SAMPLE = 2000  # pixels of each tile that quantiles are taken from
 
@@ -14,18 +17,26 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
 
     Parameters
     ----------
-    tiles : training tiles, each a float array in metres with NaN for nodata
-    method : "max" (divide by the largest value, as in the report), "standard" (mean and standard deviation),
-        "robust" (median and interquartile range) or "none"
+    tiles : iterable of float arrays
+        Training tiles, metres, NaN where there is no data.
+    method : str
+        "max" (divide by the largest value, as in the report), "standard" (mean and standard deviation), "robust"
+        (median and interquartile range) or "none".
 
     Returns
     -------
-    dict with ``offset``, ``scale`` and the range of the values, ``low`` and ``high`` (all in metres)
+    dict of float
+        ``offset``, ``scale`` and the range of the values, ``low`` and ``high``; metres.
 
     Raises
     ------
     InputError
         The training tiles hold no data, or their values give no scale.
+
+    Examples
+    --------
+    >>> fit_scaling([np.array([[1.0, 3.0]]), np.array([[np.nan, 5.0]])], "max")
+    {'offset': 0.0, 'scale': 5.0, 'low': 1.0, 'high': 5.0}
     """
     count, mean, spread, low, high = 0, 0.0, 0.0, np.inf, -np.inf
     kept = []
@@ -34,7 +45,8 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
         if not values.size:
             continue
         low, high = min(low, values.min()), max(high, values.max())
-        delta, total = values.mean() - mean, count + values.size  # Chan, Golub and LeVeque (1983), pairwise update
+        # Chan, Golub and LeVeque (1983). sklearn's StandardScaler.partial_fit does the same, to other last digits.
+        delta, total = values.mean() - mean, count + values.size
         spread += values.var() * values.size + delta**2 * count * values.size / total
         mean, count = mean + delta * values.size / total, total
         if method == "robust":
@@ -57,3 +69,58 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
             "use standard, or check the terrain"
         )
     return {"offset": float(offset), "scale": float(scale), "low": float(low), "high": float(high)}
+
+
+@dataclass(frozen=True)
+class FoldScalings:
+    """The scaling of each fold.
+
+    Parameters
+    ----------
+    fits : list of dict
+        From `fit_scaling`, one for each fold.
+    """
+
+    fits: list[dict[str, float]]
+
+    @property
+    def before(self) -> tuple[float, float]:
+        """Lowest and highest value of the training tiles, metres."""
+        return min(fit["low"] for fit in self.fits), max(fit["high"] for fit in self.fits)
+
+    @property
+    def after(self) -> tuple[float, float]:
+        """Lowest and highest normalised value of the training tiles."""
+        low, high = ([(fit[k] - fit["offset"]) / fit["scale"] for fit in self.fits] for k in ("low", "high"))
+        return min(low), max(high)
+
+    @property
+    def content(self) -> dict[str, dict[str, float]]:
+        """Contents of ``data/scaling.json``."""
+        return {f"fold{k}": fit for k, fit in enumerate(self.fits)}
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Contents of ``metrics/normalize.json``."""
+        ranges = {"before": self.before, "after": self.after}
+        return {name: dict(zip(("low", "high"), values, strict=True)) for name, values in ranges.items()}
+
+
+def fit_folds(tiles: PackedTiles, ids: np.ndarray, roles: np.ndarray, method: str) -> FoldScalings:
+    """Fit the scaling of each fold to its training tiles alone.
+
+    Parameters
+    ----------
+    tiles : PackedTiles
+    ids : int array, shape (n,)
+        Numbers of the tiles that are split.
+    roles : object array of str, shape (folds, n)
+    method : str
+        As for `fit_scaling`.
+
+    Returns
+    -------
+    FoldScalings
+    """
+    training = (tiles.rows(ids[fold == "train"]) for fold in roles)
+    return FoldScalings([fit_scaling((tiles.pixels[row] for row in rows), method) for rows in training])

@@ -4,12 +4,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import lr_scheduler
 from torchvision.transforms import v2
 
 from heatflow.config.schema import Recipe
@@ -17,25 +18,32 @@ from heatflow.errors import InputError
 from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
 
+History = dict[str, Any]  # a row of loss and accuracy
+State = dict[str, Any]
 STUCK_MARGIN = 0.02  # nats: a loss no lower than ln(K) minus this has learnt nothing
 DEAD_SPREAD = 1e-6  # a class whose scores differ by less than this between tiles is dead
 
 
 @dataclass(frozen=True)
 class Part:
-    """Tiles of one role, all of them on the device: `tiles` (n, 1, size, size), normalised; `labels` int64 (n,)."""
+    """Tiles of one role in a fold, all of them on the device.
+
+    Parameters
+    ----------
+    tiles : tensor, shape (n, 1, size, size)
+        From `heatflow.learning.inputs.network_inputs`.
+    labels : int64 tensor, shape (n,)
+    """
 
     tiles: torch.Tensor
     labels: torch.Tensor
 
 
 class Source(Protocol):
-    """What a network learns from: `len` tiles an epoch, whose `labels` say how common each class is."""
+    """What a network learns from: as many tiles an epoch as it has `labels`, which say how common each class is."""
 
     @property
     def labels(self) -> torch.Tensor: ...
-
-    def __len__(self) -> int: ...
 
     def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, int64 (steps, batch)."""
@@ -44,7 +52,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class TileSource:
-    """The training tiles as they lie on the grid, augmented anew for every batch."""
+    """The training tiles as they lie on the grid; every batch is augmented for itself."""
 
     part: Part
     augment: v2.Transform
@@ -53,9 +61,6 @@ class TileSource:
     def labels(self) -> torch.Tensor:
         return self.part.labels
 
-    def __len__(self) -> int:
-        return len(self.part.labels)
-
     def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for chosen in order.to(self.part.labels.device):
             yield self.augment(self.part.tiles[chosen]), self.part.labels[chosen]
@@ -63,7 +68,7 @@ class TileSource:
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Seed the global generator and insist on deterministic algorithms; both as before afterwards."""
+    """Seed the global generator and use deterministic algorithms; afterwards both are as before."""
     devices = range(torch.cuda.device_count())
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=devices):
@@ -76,103 +81,135 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def train_network(
-    network: NetworkInNetwork,
-    source: Source,
-    validation: Part,
-    recipe: Recipe,
-    engine: Engine,
-    on_epoch: Callable[[dict], None] = lambda row: None,
-    *,
-    resume: dict[str, Any] | None = None,
-    on_state: Callable[[dict[str, Any]], None] = lambda state: None,
-) -> list[dict]:
-    """Train `network` in place and return its history, a row for each epoch.
+    network: NetworkInNetwork, source: Source, validation: Part, recipe: Recipe, engine: Engine,
+    on_epoch: Callable[[History], object] = lambda row: None, on_state: Callable[[State], object] = lambda state: None,
+    resume: State | None = None,
+) -> list[History]:  # fmt: skip
+    """Train a network in place.
 
     Without early stopping nothing is chosen by the validation part: it is measured after each epoch, and the weights of
     the last epoch are kept. With it, training ends once the validation loss has not fallen for so many epochs, and the
     weights of its lowest are kept.
 
-    After each epoch `on_state` is given all that it takes to go on from there, to be given back as `resume`: weights,
-    optimizer, schedule, random numbers and history. What then comes out is the same to the bit. `on_epoch` is told of
-    the epochs before it, too.
+    Parameters
+    ----------
+    network : NetworkInNetwork
+    source : Source
+        What it learns from.
+    validation : Part
+    recipe : Recipe
+    engine : Engine
+    on_epoch : callable
+        Takes the row of each epoch, those before `resume` among them.
+    on_state : callable
+        Takes, after each epoch, all that it takes to go on from there.
+    resume : dict, optional
+        What `on_state` was given: training goes on, to the same weights to the bit.
+
+    Returns
+    -------
+    list of dict
+        For each epoch its number, and loss and accuracy on both parts.
 
     Raises
     ------
     InputError
         The loss is no longer finite.
+
+    Examples
+    --------
+    >>> part = Part(torch.zeros(4, 1, 35, 35), torch.tensor([0, 1, 1, 1]))
+    >>> network, engine = NetworkInNetwork(classes=2, channels=[4]), Engine(torch.device("cpu"))
+    >>> history = train_network(network, TileSource(part, v2.Identity()), part, Recipe(epochs=2), engine)
+    >>> [row["epoch"] for row in history]
+    [1, 2]
     """
-    classes = network.classes
-    labels = source.labels.cpu()
-    shares = (torch.bincount(labels, minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
-    weight = (1 / (classes * shares)).to(engine.device, engine.dtype) if recipe.class_weights else None
-    engine.place(network)
-    network.start_from(torch.full_like(shares, 1 / classes) if recipe.class_weights else shares)
-    steps = math.ceil(len(source) / recipe.batch_size)
-    optimizer = make_optimizer(network, recipe)
-    schedule = make_schedule(optimizer, recipe, steps)
-    history: list[dict] = []
-    best: dict[str, Any] = {"loss": math.inf, "epoch": 0, "weights": None}
+    run = _Run.start(network, source, recipe, engine)
     if resume:
-        network.load_state_dict(resume["network"])
-        optimizer.load_state_dict(resume["optimizer"])
-        schedule.load_state_dict(resume["schedule"])
-        history, best = resume["history"], resume["best"]
-        set_random_state(resume["random"])
-        for row in history:
-            on_epoch(row)
-    while len(history) < recipe.epochs and not _enough(recipe, len(history), best):
-        epoch = len(history) + 1
-        train_loss, train_accuracy = train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight)
-        if not math.isfinite(train_loss):
+        run.restore(resume)
+    for row in run.history:
+        on_epoch(row)
+    while not run.ended:
+        row = run.epoch(source, validation)
+        on_state(run.state())
+        on_epoch(row)
+    if run.best["weights"] is not None:
+        network.load_state_dict(run.best["weights"])
+    return run.history
+
+
+@dataclass
+class _Run:
+    """Training of a network between two epochs; `best` has the weights of the lowest validation loss."""
+
+    network: NetworkInNetwork
+    recipe: Recipe
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    schedule: lr_scheduler.LRScheduler
+    weight: torch.Tensor | None
+    history: list[History] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=lambda: {"loss": math.inf, "epoch": 0, "weights": None})
+
+    @classmethod
+    def start(cls, network: NetworkInNetwork, source: Source, recipe: Recipe, engine: Engine) -> "_Run":
+        classes, labels = network.classes, source.labels.cpu()
+        shares = (torch.bincount(labels, minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
+        weight = (1 / (classes * shares)).to(engine.device, engine.dtype) if recipe.class_weights else None
+        engine.place(network)
+        network.start_from(torch.full_like(shares, 1 / classes) if recipe.class_weights else shares)
+        optimizer = make_optimizer(network, recipe)
+        schedule = make_schedule(optimizer, recipe, math.ceil(len(labels) / recipe.batch_size))
+        return cls(network, recipe, engine, optimizer, schedule, weight)
+
+    def state(self) -> State:
+        """All that it takes to go on."""
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "optimizer", "schedule")}
+        random = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+        return parts | {"history": self.history, "best": self.best, "random": random}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`."""
+        for name in ("network", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.history, self.best = state["history"], state["best"]
+        torch.set_rng_state(state["random"][0])
+        torch.cuda.set_rng_state_all(state["random"][1:])
+
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are done, or the validation loss has not fallen for as long as early stopping waits."""
+        epochs, patience = len(self.history), self.recipe.early_stopping
+        stale = patience is not None and epochs > 0 and epochs - self.best["epoch"] >= patience
+        return stale or epochs >= self.recipe.epochs
+
+    def epoch(self, source: Source, validation: Part) -> History:
+        """Train one epoch and measure it."""
+        network, recipe, engine = self.network, self.recipe, self.engine
+        number = len(self.history) + 1
+        trained = train_one_epoch(network, source, recipe, engine, self.optimizer, self.schedule, self.weight)
+        if not math.isfinite(trained[0]):
             raise InputError(
-                f"train.lr: in epoch {epoch} the loss is no longer a finite number; "
+                f"train.lr: in epoch {number} the loss is no longer a finite number; "
                 f"decrease the learning rate ({recipe.lr:g})"
             )
         loss, accuracy = evaluate(network, validation, recipe.batch_size, engine)
-        row = {
-            "epoch": epoch, "train_loss": train_loss, "validation_loss": loss, "train_accuracy": train_accuracy,
-            "validation_accuracy": accuracy,
-        }  # fmt: skip
-        history.append(row)
-        if recipe.early_stopping is not None and loss < best["loss"]:
-            best = {"loss": loss, "epoch": epoch, "weights": copy.deepcopy(network.state_dict())}
-        on_state(
-            {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "history": history,
-                "best": best,
-                "random": random_state(),
-            }
-        )
-        on_epoch(row)
-    if best["weights"] is not None:
-        network.load_state_dict(best["weights"])
-    return history
+        names = ("epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+        row = dict(zip(names, (number, trained[0], loss, trained[1], accuracy), strict=True))
+        self.history.append(row)
+        if recipe.early_stopping is not None and loss < self.best["loss"]:
+            self.best = {"loss": loss, "epoch": number, "weights": copy.deepcopy(network.state_dict())}
+        return row
 
 
-def _enough(recipe, epochs, best):
-    """Whether the validation loss has not fallen for as long as early stopping waits."""
-    return recipe.early_stopping is not None and epochs > 0 and epochs - best["epoch"] >= recipe.early_stopping
-
-
-def random_state() -> list[torch.Tensor]:
-    """State of the generators of the CPU and of each GPU."""
-    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
-
-
-def set_random_state(state: list[torch.Tensor]) -> None:
-    """Set the generators as `random_state` found them."""
-    torch.set_rng_state(state[0])
-    torch.cuda.set_rng_state_all(state[1:])
-
-
-def train_one_epoch(network, source, recipe, engine, optimizer, schedule, weight=None) -> tuple[float, float]:
-    """One pass over the tiles in random order, augmented anew; mean loss and accuracy while learning."""
+def train_one_epoch(
+    network: nn.Module, source: Source, recipe: Recipe, engine: Engine, optimizer: torch.optim.Optimizer,
+    schedule: lr_scheduler.LRScheduler, weight: torch.Tensor | None = None,
+) -> tuple[float, float]:  # fmt: skip
+    """One pass over the tiles in random order; mean loss and accuracy while learning."""
     network.train()
     loss_sum, right = (torch.zeros((), dtype=torch.float64, device=engine.device) for _ in range(2))
-    order = batches(len(source), recipe.batch_size)
+    order = batches(len(source.labels), recipe.batch_size)
     for tiles, labels in source.epoch(order):
         scores = engine.forward(network, tiles.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(scores, labels, weight)
@@ -217,8 +254,8 @@ def predict(network: nn.Module, tiles: torch.Tensor, batch_size: int, engine: En
     return torch.cat([engine.forward(network, batch) for batch in batches])
 
 
-def stuck_at_chance(history: list[dict], classes: int) -> bool:
-    """Whether the training loss never fell clearly below ln(K), that of a uniform guess."""
+def stuck_at_chance(history: list[History], classes: int) -> bool:
+    """Whether the training loss never fell clearly below ln(K), the loss of a uniform guess among K classes."""
     return min(row["train_loss"] for row in history) > math.log(classes) - STUCK_MARGIN
 
 
@@ -228,23 +265,23 @@ def dead_classes(scores: torch.Tensor) -> list[int]:
     return torch.nonzero(spread <= DEAD_SPREAD).flatten().tolist()
 
 
-def make_optimizer(network, recipe):
-    parameters = network.parameters()
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimizer that a recipe asks for."""
+    parameters, lr, decay = network.parameters(), recipe.lr, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-        )
-    return torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.SGD(parameters, lr, momentum=recipe.momentum, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=True)
 
 
-def make_schedule(optimizer, recipe, steps):
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> lr_scheduler.LRScheduler:
+    """The schedule of the learning rate that a recipe asks for, over epochs of so many steps."""
     total = recipe.epochs * steps
     match recipe.schedule:
         case "one_cycle" if total > 1:
             rise = max(0.25, 2 / (total + 1))  # a rise of less than a step would divide by zero
-            return torch.optim.lr_scheduler.OneCycleLR(
+            return lr_scheduler.OneCycleLR(
                 optimizer, recipe.lr, total_steps=total + 1, pct_start=rise, cycle_momentum=False
             )
         case "cosine":
-            return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+            return lr_scheduler.CosineAnnealingLR(optimizer, total)
+    return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)

@@ -87,7 +87,7 @@ class TrainingArea:
             place = np.column_stack(wells) + 0.5
             reach = tiles.size * (0.5 + 0.5**0.5)  # centre half a tile away, and from there to a corner
             held = cKDTree(tiles.centres(row[train], col[train])).query(place, p=np.inf)[0] <= reach
-            down, right, half = data.closed(fold, tiles, buffer).T
+            down, right, half = data.excluded(fold, tiles, buffer).T
             closed = np.maximum(np.abs(place[:, :1] - down), np.abs(place[:, 1:] - right)) < half
             held &= ~closed.any(axis=1)
         return cls(*tiles.corners(row[trained], col[trained]), wells[0][held], wells[1][held])

@@ -1,4 +1,4 @@
-"""Training patches: cut where they say, with the class of the wells in them, and never on closed ground."""
+"""Training patches: cut where they say, with the class of the wells in them, and never on excluded ground."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from rasterio.crs import CRS
 from shapely import Polygon, box
 from torchvision.transforms import v2
 
+from heatflow.config.schema import Augment, Filter, Tile
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.learning.inputs import normalise
 from heatflow.learning.patches import (
@@ -14,14 +15,15 @@ from heatflow.learning.patches import (
     Patches,
     PatchSampler,
     PatchSource,
-    Rules,
     Terrain,
     cut,
     framed,
 )
 
 SIZE = 20
-RULES = Rules("max", [25, 50], 1, 0.5, None, None, degrees=360, flip=True)
+TILE = Tile(size=SIZE, edges=[25, 50], binary_edge=25)
+RULES = Filter(min_relief=None, max_constant=None)
+NONE = np.zeros((0, 3))
 
 
 def terrain(height=200, width=160, wells=400, seed=0):
@@ -86,24 +88,24 @@ def test_beyond_the_raster_there_is_no_data_and_nodata_takes_the_mean_of_the_pat
 
 def test_labels_are_those_of_the_wells_inside_the_outline():
     t = terrain()
-    sampler = PatchSampler(t, RULES, [2, 5], [3, 1], [0, 1], np.zeros((0, 3)))
+    sampler = PatchSampler(t, [2, 5], [3, 1], [0, 1], NONE, TILE, RULES)
     rng = np.random.default_rng(3)
     centre, angle = rng.uniform(20, 140, (40, 2)), rng.uniform(0, 7, 40)
-    for found, c, a in zip(sampler.labels(centre, angle), centre, angle, strict=True):
+    for label, c, a in zip(sampler.labels(centre, angle), centre, angle, strict=True):
         outline = square(c, SIZE / 2, a)
         inside = [
             r for (y, x), r in zip(t.well, t.residual, strict=True) if outline.buffer(1e-9).intersects(box(x, y, x, y))
         ]
-        assert found == (np.searchsorted([25, 50], max(inside)) if inside else -1)
+        assert label == (np.searchsorted([25, 50], max(inside)) if inside else -1)
 
 
-def test_overlap_with_closed_squares_is_exact():
+def test_overlap_with_excluded_squares_is_exact():
     t = terrain()
-    closed = np.array([[60.0, 60.0, 15.0], [150.0, 30.0, 10.0]])
-    sampler = PatchSampler(t, RULES, [0], [0], [0], closed)
+    excluded = np.array([[60.0, 60.0, 15.0], [150.0, 30.0, 10.0]])
+    sampler = PatchSampler(t, [0], [0], [0], excluded, TILE, RULES)
     rng = np.random.default_rng(1)
     centre, angle = rng.uniform(0, (200, 160), (500, 2)), rng.uniform(0, 7, 500)
-    shut = [square(c[:2], c[2]) for c in closed]
+    shut = [square(c[:2], c[2]) for c in excluded]
     expected = [
         any(square(c, SIZE / 2 + REACH, a).intersects(s) for s in shut) for c, a in zip(centre, angle, strict=True)
     ]
@@ -111,21 +113,21 @@ def test_overlap_with_closed_squares_is_exact():
     assert 20 < sum(expected) < 480
 
 
-def test_no_patch_shows_a_pixel_of_a_closed_square_and_a_planted_leak_is_seen():
+def test_no_patch_shows_a_pixel_of_a_excluded_square_and_a_planted_leak_is_seen():
     t = terrain()
     sentinel = 1e9
     t.elevation[60:80, 60:80] = sentinel  # a test tile
     row, col = (v.ravel() for v in np.mgrid[2:5, 2:5])
     around = (row != 3) | (col != 3)
-    for closed, leaks in ((np.array([[70.0, 70.0, 10.0]]), False), (np.zeros((0, 3)), True)):
-        sampler = PatchSampler(t, RULES, row[around], col[around], np.zeros(8, dtype=int), closed)
+    for excluded, leaks in ((np.array([[70.0, 70.0, 10.0]]), False), (np.zeros((0, 3)), True)):
+        sampler = PatchSampler(t, row[around], col[around], np.zeros(8, dtype=int), excluded, TILE, RULES)
         highest = max(cut(framed(t.elevation), p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
         assert (highest > sentinel / 100) == leaks
 
 
-def test_a_buffer_widens_what_is_closed():
+def test_a_buffer_widens_what_is_excluded():
     t = terrain()
-    wide = PatchSampler(t, RULES, [0, 1, 3], [3, 3, 3], [0, 0, 0], np.array([[50.0, 70.0, 30.0]]))
+    wide = PatchSampler(t, [0, 1, 3], [3, 3, 3], [0, 0, 0], np.array([[50.0, 70.0, 30.0]]), TILE, RULES)
     for p in places(wide):
         away = np.abs(p.centre - (50, 70)).max(axis=1)
         moved = (p.angle != 0) | (p.centre != wide.home).any(axis=1)
@@ -135,8 +137,8 @@ def test_a_buffer_widens_what_is_closed():
 def test_a_tile_without_room_around_it_is_taken_as_it_lies():
     t = terrain()
     ring = [(3 + dr, 3 + dc) for dr in (-1, 0, 1) for dc in (-1, 0, 1) if dr or dc]
-    closed = np.column_stack([t.tiles.centres(*zip(*ring, strict=True)), np.full(8, SIZE / 2)])
-    sampler = PatchSampler(t, RULES, [3], [3], [1], closed)
+    excluded = np.column_stack([t.tiles.centres(*zip(*ring, strict=True)), np.full(8, SIZE / 2)])
+    sampler = PatchSampler(t, [3], [3], [1], excluded, TILE, RULES)
     for p in places(sampler):
         assert p.centre.tolist() == [[70, 70]]
         assert p.angle.tolist() == [0]
@@ -147,17 +149,16 @@ def test_patches_hold_enough_wells_and_data():
     t = terrain()
     t.elevation[:, :70] = np.nan
     row, col = (v.ravel() for v in np.mgrid[2:8, 3:7])
-    rules = Rules("max", [25, 50], 3, 0.9, 50.0, 0.5, degrees=360, flip=False)
-    sampler = PatchSampler(t, rules, row, col, np.zeros(len(row), dtype=int), np.zeros((0, 3)))
+    tile, rules = TILE.model_copy(update={"min_wells": 3}), Filter(min_valid=0.9, min_relief=50, max_constant=0.5)
+    sampler = PatchSampler(t, row, col, np.zeros(len(row), dtype=int), NONE, tile, rules, Augment(flip=False))
     for p in places(sampler, 10):
         moved = (p.angle != 0) | (p.centre != sampler.home).any(axis=1)
         valid = cut(framed(t.elevation), p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
         assert (valid[moved] > 0.8).all()  # by a probe of 16 x 16 points
         assert not p.mirrored.any()
         assert moved.sum() > 5
-    flat = PatchSampler(
-        Terrain(np.zeros_like(t.elevation), t.well, t.residual, t.tiles), rules, row, col, row, np.zeros((0, 3))
-    )
+    plain = Terrain(np.zeros_like(t.elevation), t.well, t.residual, t.tiles)
+    flat = PatchSampler(plain, row, col, row, NONE, tile, rules)
     assert not flat.enough_data(np.array([[100.0, 100.0]]), np.zeros(1)).any()
 
 
@@ -165,14 +166,14 @@ def test_patches_hold_enough_wells_and_data():
 def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statistic):
     t = terrain()
     row, col = (v.ravel() for v in np.mgrid[2:6, 2:6])
-    rules = Rules(statistic, [25, 50], 1, 0.5, None, None, degrees=360, flip=True)
-    sampler = PatchSampler(t, rules, row, col, np.zeros(16, dtype=int), np.zeros((0, 3)))
+    tile = TILE.model_copy(update={"statistic": statistic})
+    sampler = PatchSampler(t, row, col, np.zeros(16, dtype=int), NONE, tile, RULES)
     source = PatchSource(sampler, framed(t.elevation), {"offset": 0.0, "scale": 1.0}, v2.Identity(), torch.float32)
     epochs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         epochs.append([(tiles, labels) for tiles, labels in source.epoch(torch.arange(16).view(4, 4))])
-    assert len(source) == 16
+    assert len(source.labels) == 16
     assert epochs[0][0][0].shape == (4, 1, SIZE, SIZE)
     for (a, la), (b, lb) in zip(epochs[0], epochs[1], strict=True):
         assert torch.equal(a, b)

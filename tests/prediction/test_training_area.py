@@ -37,7 +37,7 @@ class Data:
     def members(self, fold, role):
         return np.flatnonzero(self.roles[fold] == role)
 
-    def closed(self, fold, tiles, buffer):
+    def excluded(self, fold, tiles, buffer):
         return np.array([[10.0, 70.0, (0.5 + buffer) * SIZE]])
 
 

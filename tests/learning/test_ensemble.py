@@ -1,0 +1,89 @@
+"""Training of all folds: it learns what is there and nothing else, and goes on where it was killed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from heatflow.errors import InputError
+from heatflow.geo.tiles import PackedTiles
+from heatflow.learning.checkpoints import Checkpoints
+from heatflow.learning.ensemble import train_folds
+from heatflow.learning.training import predict
+
+
+def out_of_fold_auc(data, params, engine):
+    ensemble, label = train_folds(data, params, engine), data.table["label"].to_numpy()
+    aucs = []
+    for fold, networks in enumerate(ensemble.networks):
+        index = data.members(fold, "test")
+        scores = predict(networks[0], data.inputs(fold, index), 20, engine).softmax(dim=1)[:, 1]
+        aucs.append(roc_auc_score(label[index], scores.numpy()))
+    return np.mean(aucs)
+
+
+def test_stripes_are_learnt_and_shuffled_labels_are_not(region, params, engine):
+    quick = params.model_copy(
+        update={
+            "train": params.train.model_copy(update={"epochs": 12}),
+            "augment": params.augment.model_copy(update={"flip": False, "rotation": 0}),
+        }
+    )
+    assert out_of_fold_auc(region, quick, engine) > 0.9
+    label = np.random.default_rng(1).permutation(region.table["label"].to_numpy())
+    shuffled = dataclasses.replace(region, table=region.table.assign(label=label))
+    assert abs(out_of_fold_auc(shuffled, quick, engine) - 0.5) < 0.15
+
+
+def test_training_that_was_killed_goes_on_to_the_same_networks(
+    region, terrain, params, engine, tmp_path, monkeypatch
+):  # fmt: skip
+    params = params.model_copy(update={"train": params.train.model_copy(update={"seeds": 2, "epochs": 2})})
+    whole = train_folds(region, params, engine, terrain)
+    save, saved = Checkpoints.save, []
+
+    def ended(self, name, state):
+        save(self, name, state)
+        saved.append(name)
+        if len(saved) == 7:  # after the first epoch of the second network of the second fold
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", ended)
+        with pytest.raises(KeyboardInterrupt):
+            train_folds(region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32))
+    resumed, rows = [], []
+    again = train_folds(
+        region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32),
+        on_epoch=lambda fold, row: rows.append((fold, row["epoch"])), on_resume=lambda *at: resumed.append(at),
+    )  # fmt: skip
+    assert resumed == [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 1)]
+    assert len(rows) == 12
+    assert again.curves.equals(whole.curves)
+    assert again.metrics == whole.metrics
+    for a, b in zip(np.ravel(again.networks), np.ravel(whole.networks), strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_what_came_of_training(region, params, engine):
+    trained = []
+    ensemble = train_folds(region, params, engine, on_network=trained.append)
+    assert ensemble.trained == trained
+    assert [len(fold) for fold in ensemble.networks] == [1, 1, 1]
+    assert ensemble.curves["fold"].tolist() == [name for name in "012" for _ in range(3)]
+    last = ensemble.curves[ensemble.curves["epoch"] == 3]
+    assert ensemble.metrics["validation_loss"] == pytest.approx(last["validation_loss"].mean())
+    several = dataclasses.replace(ensemble, trained=[dataclasses.replace(one, seed=1) for one in trained])
+    assert several.curves["fold"].unique().tolist() == ["0.1", "1.1", "2.1"]
+    stuck = dataclasses.replace(trained[0], stuck=True, dead=[0, 1])
+    assert dataclasses.replace(ensemble, trained=[stuck, trained[1]]).metrics["dead_classes"] == 2
+
+
+def test_copies_of_test_tiles_are_refused(region, params, engine):
+    pixels = region.tiles.pixels.copy()
+    pixels[region.members(0, "test")[0]] = pixels[region.members(0, "train")[0]]
+    copied = dataclasses.replace(region, tiles=PackedTiles(pixels, region.tiles.ids))
+    with pytest.raises(InputError, match="holds the same pixels as tile"):
+        train_folds(copied, params, engine)

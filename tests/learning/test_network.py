@@ -1,0 +1,85 @@
+"""The network: its layers, its losses, its dropout."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from heatflow.learning.network import Dropout, NetworkInNetwork
+
+
+def test_network_is_the_reports_with_its_errata():
+    network = NetworkInNetwork(classes=4, channels=[96, 256, 384], dropout=0.2, batch_norm=False, head_relu=True)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    shapes = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions]
+    assert shapes[::3] == [(1, 96, 5, 3, 0), (96, 256, 3, 1, 2), (256, 384, 3, 1, 1), (384, 4, 3, 1, 1)]
+    assert all(kernel == 1 for *_, kernel, _, _ in shapes[1::3] + shapes[2::3])
+    assert network(torch.rand(2, 1, 200, 200)).shape == (2, 4)
+    relus = [m for m in network.modules() if isinstance(m, nn.ReLU)]
+    assert len({id(m) for m in relus}) == 12
+    assert not any(m.inplace for m in relus)
+    plain = NetworkInNetwork(classes=4, channels=[8, 8])
+    assert sum(isinstance(m, nn.ReLU) for m in plain.head) == 2
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 4])
+def test_a_network_knows_its_smallest_input_its_stride_and_its_last_maps(blocks):
+    network = NetworkInNetwork(classes=3, channels=[4] * blocks, batch_norm=False)
+    least = network.min_size
+    assert network(torch.rand(1, 1, least, least)).shape == (1, 3)
+    with pytest.raises(RuntimeError):
+        network(torch.rand(1, 1, least - 1, least - 1))
+    maps = lambda size: network.head(network.body(torch.rand(1, 1, size, size))).shape[-1]  # noqa: E731
+    assert maps(least + network.stride) == maps(least) + 1
+    assert maps(least + network.stride - 1) == maps(least)
+    assert network.cam_layer is [block for block in network.body if isinstance(block, nn.Sequential)][-1]
+
+
+def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
+    torch.manual_seed(0)
+    body = NetworkInNetwork(classes=2, channels=[16], dropout=0.5, batch_norm=False, head_relu=False).body
+    tiles = torch.randn(40, 1, 40, 40)
+    with torch.no_grad():
+        training, use = body.train()(tiles), body.eval()(tiles)
+        before_pool = nn.Sequential(body[0], body[2], body[1]).train()(tiles)
+    assert training.mean().item() == pytest.approx(use.mean().item(), rel=0.02)
+    assert before_pool.mean().item() > 1.3 * use.mean().item()  # where the report has it
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_passes_gradients_alike():
+    torch.manual_seed(1)
+    x = torch.ones(8, 5, 50, 51).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = Dropout(0.3)(x)
+    kept = out != 0
+    assert 1 - kept.float().mean().item() == pytest.approx(0.3, abs=0.005)
+    assert out[kept].unique().tolist() == pytest.approx([1 / 0.7], rel=1e-4)
+    out.sum().backward()
+    assert torch.equal(x.grad, out.detach())
+    # neither between channels nor between neighbours does one draw tell of another
+    for a, b in ((kept[:, 0], kept[:, 1]), (kept[..., 1:], kept[..., :-1])):
+        assert (a & b).float().mean().item() == pytest.approx(0.49, abs=0.01)
+    assert torch.equal(Dropout(0.3).eval()(x), x)
+
+
+@pytest.mark.parametrize("first_high", [1, 2, 3])
+@pytest.mark.parametrize("loss", ["cross_entropy", "ordinal", "two_stage"])
+def test_every_loss_gives_probabilities_and_starts_from_the_class_shares(loss, first_high):
+    network = NetworkInNetwork(classes=4, channels=[4], loss=loss, first_high=first_high)
+    scores = network(torch.randn(5, 1, 40, 40))
+    assert scores.shape == (5, 4)
+    if loss != "cross_entropy":  # log-probabilities already, so that softmax changes nothing
+        torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(5))
+    shares = torch.tensor([0.5, 0.1, 0.15, 0.25])
+    torch.testing.assert_close(network.decision(network.decision.scores_for(shares)[None]).softmax(dim=1)[0], shares)
+
+
+def test_ordinal_and_two_stage_by_hand():
+    sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    ordinal = NetworkInNetwork(classes=3, channels=[4], loss="ordinal").decision(torch.tensor([[0.3, -1.2]])).exp()[0]
+    pass_1, pass_2 = sigmoid(0.3), sigmoid(-1.2)
+    assert ordinal.tolist() == pytest.approx([1 - pass_1, pass_1 * (1 - pass_2), pass_1 * pass_2])
+    stage = NetworkInNetwork(classes=4, channels=[4], loss="two_stage", first_high=2).decision
+    p = stage(torch.tensor([[0.5, 1.0, 1.0, 0.0, math.log(3)]])).exp()[0]
+    high = sigmoid(0.5)
+    assert p.tolist() == pytest.approx([(1 - high) / 2, (1 - high) / 2, high / 4, 3 * high / 4])
