@@ -8,7 +8,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks
 from heatflow.present import figures
-from heatflow.present.messages.evaluation import confusion_title, evaluation_lines
+from heatflow.present.messages import evaluation as messages
 from stages._paths import BASELINES, CURVES, EVALUATION, FOLD_DATA, METRICS, MODELS, PREDICTIONS, TABLES
 from stages._runner import progress, read_params, run, say
 
@@ -34,10 +34,10 @@ def main() -> None:
     for folder, tables in ((METRICS, evaluation.curves), (TABLES, evaluation.tables)):
         for name, table in tables.items():
             text.write_csv(folder / f"{name}.csv", table)
-    title = confusion_title(evaluation.metrics)
-    figures.save(figures.confusion_figure(evaluation.matrix, p.tile.class_ranges, title), METRICS / "confusion.png")
+    confusion = evaluation.matrix, p.tile.class_ranges, messages.confusion_title(evaluation.metrics)
+    figures.save(figures.confusion_figure(*confusion), METRICS / "confusion.png")
     figures.save(figures.curves_figure(curves, p.tile.n_classes), METRICS / "curves.png")
-    say(evaluation_lines(evaluation.metrics, p.tile.binary_edge, EVALUATION, TABLES / "strata.csv"))
+    say(messages.evaluation_lines(evaluation.metrics, p.tile.binary_edge, EVALUATION, TABLES / "strata.csv"))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,14 @@ import numpy as np
 import shapely
 
 from heatflow.grid.grids import Grid, WindowGrid
-from heatflow.io import rasters, text, vectors
-from heatflow.io.atomic import replacing
+from heatflow.io import atomic, rasters, text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks
 from heatflow.prediction.ensemble import Ensemble
 from heatflow.prediction.prediction_map import predict_map
-from heatflow.present.figures import save
-from heatflow.present.map_figure import map_figure
+from heatflow.present import figures, map_figure, qgis
 from heatflow.present.messages.prediction import map_lines
-from heatflow.present.qgis import write_style
 from stages._paths import FOLD_DATA, MAP, METRICS, MODELS, PREDICTIONS, TERRAIN, WELLS
 from stages._runner import progress, read_params, run, say
 
@@ -41,18 +38,18 @@ def main() -> None:
         with progress(total, "map", "window") as bar:
             prediction = predict_map(terrain, windows, ensemble, wells, p.filter.min_valid, p.map.top, bar.update)
         elevation = rasters.read_overview(terrain)
-    with replacing(MAP) as folder:
+    with atomic.replacing(MAP) as folder:
         folder.mkdir()
         for name, bands in prediction.layers.rasters(p.tile).items():
             strip = np.stack(list(bands.values()))
             rasters.write_cog(
                 folder / f"{name}.tif", windows.map_grid, iter([(0, strip)]), bands=tuple(bands), units="1"
             )
-        write_style(folder / "probability.qml", p.tile.n_classes + 1, 0, 1, "viridis")
-        write_style(folder / "uncertainty.qml", 1, 0, 1, "cividis")
-        write_style(folder / "applicability.qml", 1, 0, 2 * ensemble.applicability.threshold, "cividis_r")
+        qgis.write_style(folder / "probability.qml", p.tile.n_classes + 1, 0, 1, "viridis")
+        qgis.write_style(folder / "uncertainty.qml", 1, 0, 1, "cividis")
+        qgis.write_style(folder / "applicability.qml", 1, 0, 2 * ensemble.applicability.threshold, "cividis_r")
         vectors.write_features(folder / "top.fgb", prediction.places, "top")
-    save(map_figure(elevation, prediction), METRICS / "map.png")
+    figures.save(map_figure.map_figure(elevation, prediction), METRICS / "map.png")
     text.write_json(METRICS / "map.json", prediction.metrics(predictions))
     say(map_lines(prediction, MAP / "probability.tif", MAP / "top.fgb"))
 

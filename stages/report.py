@@ -3,9 +3,7 @@
 from contextlib import ExitStack
 
 from heatflow.geo.tiles import PackedTiles
-from heatflow.io import text, vectors
-from heatflow.io.atomic import replacing
-from heatflow.io.rasters import open_written
+from heatflow.io import atomic, rasters, text, vectors
 from heatflow.present import report
 from stages import _paths as at
 from stages._runner import read_params, run, say
@@ -28,18 +26,18 @@ INPUTS = (
 
 def main() -> None:
     p = read_params(PARAMS)
-    rasters = RASTERS | {"saliency": at.SALIENCY / f"{report.shown_method(p.saliency.methods)}.tif"}
+    maps = RASTERS | {"saliency": at.SALIENCY / f"{report.shown_method(p.saliency.methods)}.tif"}
     with ExitStack() as stack:
         page = report.make_report(report.ReportInputs(
             numbers={name: text.read_json(path, report.NUMBERS[name]) for name, path in NUMBERS.items()},
             tables={name: text.read_csv(path, report.TABLES[name]) for name, path in TABLES.items()},
             predictions=vectors.read_table(at.PREDICTIONS), wells=vectors.read_features(at.WELLS),
             top=vectors.read_table(at.MAP / "top.fgb"), tiles=PackedTiles.load(at.TILES, at.TILE_TABLE),
-            rasters={name: stack.enter_context(open_written(path)) for name, path in rasters.items()},
+            rasters={name: stack.enter_context(rasters.open_written(path)) for name, path in maps.items()},
             pictures=(*PICTURES, *sorted(at.SALIENCY_FIGURES.glob("*.png"))), files=FILES,
             ablation=text.read_csv(p.data.ablation) if p.data.applies(p.data.ablation) else None,
         ), p)  # fmt: skip
-    with replacing(at.REPORT) as beside:
+    with atomic.replacing(at.REPORT) as beside:
         beside.write_text(page, encoding="utf-8")
     say([f"{len(page) / 1e6:.1f} MB, one file that needs no network -> {at.REPORT}"])
 

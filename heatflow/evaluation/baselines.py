@@ -146,17 +146,14 @@ def baselines_out_of_fold(kept: pd.DataFrame, terrain: np.ndarray, split: Folds,
         ``tile``, ``baseline``, ``statistic`` (of the residuals, from which the classes follow), ``random`` (yes: on the
         random split), ``p0`` and so on.
     """
-    columns = {
-        "terrain": (terrain, forest), "terrain_linear": (terrain, linear),
-        "count": (kept[["n_wells"]].to_numpy(dtype=float), forest),
-        "position": (kept[["row", "col"]].to_numpy(dtype=float), forest),
-    }  # fmt: skip
+    count, place = (kept[names].to_numpy(dtype=float) for names in (["n_wells"], ["row", "col"]))
+    columns = {"terrain": terrain, "terrain_linear": terrain, "count": count, "position": place}
     tables = []
     for name, statistic, random in planned_fits(split, tile):
         label = classify(kept[f"residual_{statistic}"].to_numpy(), tile.edges)
         roles = split.roles[split.compared if random == "yes" else split.scored]
-        predictors, model = columns[name]
-        probability = out_of_fold(predictors, label, roles, tile.n_classes, model, seed)
+        model = linear if name == "terrain_linear" else forest
+        probability = out_of_fold(columns[name], label, roles, tile.n_classes, model, seed)
         key = {"tile": kept["tile"].to_numpy(), "baseline": name, "statistic": statistic, "random": random}
         tables.append(pd.DataFrame(key).join(pd.DataFrame(probability, columns=tile.class_columns)))
         on_fit()

@@ -48,9 +48,8 @@ class Evaluation:
     matrix: np.ndarray
 
 
-def evaluate(
-    data: FoldData, predictions: Predictions, baselines: Probabilities, tile: Tile, split: Split
-) -> Evaluation:
+def evaluate(data: FoldData, predictions: Predictions, baselines: Probabilities, tile: Tile,
+             split: Split) -> Evaluation:  # fmt: skip
     """Score out-of-fold predictions.
 
     Parameters
@@ -74,9 +73,8 @@ def evaluate(
     """
     table, probability, first_high = data.table, predictions.mean(), tile.first_high
     label, n_wells, row, col = (table[name].to_numpy() for name in ("label", "n_wells", "row", "col"))
-    high, predicted = label >= first_high, probability.argmax(axis=1)
-    constant = constant_guess(data.roles[data.split.scored], label, tile.n_classes)
-    own = {"constant": constant} | _on_statistic(baselines, tile.statistic)
+    high, predicted, roles = label >= first_high, probability.argmax(axis=1), data.roles[data.split.scored]
+    own = {"constant": constant_guess(roles, label, tile.n_classes)} | _on_statistic(baselines, tile.statistic)
     block = block_of(row, col, split.block_size, tile.size, tile.step)
     skill = compare(label, probability, own, first_high, n_wells, block, split.seed)
     p_high = _p_high({"network": probability} | own, tile)
@@ -99,8 +97,8 @@ def evaluate(
         ranking = _p_high({"network": probability} | _on_statistic(baselines, statistic), tile)
         aucs[statistic] = auc_table(target, ranking, n_wells, block, split.seed)
     over_all = [t[t["wells"].isin(["equal", "all"])].assign(statistic=name) for name, t in aucs.items()]
-    seeds = _seeds(label, predictions, first_high)
-    tables = {"strata": aucs[tile.statistic], "statistics": pd.concat(over_all), "seeds": seeds}
+    tables = {"strata": aucs[tile.statistic], "statistics": pd.concat(over_all)}
+    tables["seeds"] = _seeds(label, predictions, first_high)
     by_class = dict(zip(tile.class_columns, probability.T, strict=True))
     tiles = table.assign(fold=data.test_fold, predicted=predicted, **by_class)
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
@@ -118,16 +116,13 @@ def _on_statistic(baselines: Probabilities, statistic: str) -> dict[str, np.ndar
 
 
 def _seeds(label: np.ndarray, predictions: Predictions, first_high: int) -> pd.DataFrame:
-    rows = []
-    for (repeat, seed), probability in predictions.by_network.items():
-        metrics = score(label, probability, first_high)
-        rows.append({"repeat": repeat, "seed": seed, **{name: metrics[name] for name in SEED_METRICS}})
-    return pd.DataFrame(rows)
+    networks = predictions.by_network.items()
+    rows = [{"repeat": repeat, "seed": seed} | score(label, p, first_high) for (repeat, seed), p in networks]
+    return pd.DataFrame(rows)[["repeat", "seed", *SEED_METRICS]]
 
 
-def _optimism(
-    label: np.ndarray, predictions: Predictions, baselines: Probabilities, tile: Tile
-) -> dict[str, dict[str, float]]:
+def _optimism(label: np.ndarray, predictions: Predictions, baselines: Probabilities,
+              tile: Tile) -> dict[str, dict[str, float]]:  # fmt: skip
     """How much higher the AUC is on a random split than on blocks; empty where there is no random split."""
     if ("terrain", tile.statistic, "yes") not in baselines:
         return {}

@@ -88,9 +88,8 @@ class Layers:
     inside: np.ndarray
 
     @classmethod
-    def from_windows(
-        cls, windows: pd.DataFrame, window_grid: WindowGrid, valid: np.ndarray, tile: Tile, threshold: float
-    ) -> "Layers":
+    def from_windows(cls, windows: pd.DataFrame, window_grid: WindowGrid, valid: np.ndarray, tile: Tile,
+                     threshold: float) -> "Layers":  # fmt: skip
         """Blend the predictions of windows.
 
         Parameters

@@ -62,9 +62,8 @@ class TrainingArea:
     columns: np.ndarray
 
     @classmethod
-    def from_fold(
-        cls, data: FoldData, fold: int, tiles: TileGrid, wells: tuple[np.ndarray, np.ndarray], buffer: float | None
-    ) -> "TrainingArea":
+    def from_fold(cls, data: FoldData, fold: int, tiles: TileGrid, wells: tuple[np.ndarray, np.ndarray],
+                  buffer: float | None) -> "TrainingArea":  # fmt: skip
         """Training and validation tiles of a fold, and the wells that its patches may have held.
 
         Patches (`heatflow.learning.patches`) lie within half a tile of a training tile, at any angle, and may hold

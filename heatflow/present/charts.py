@@ -17,9 +17,8 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "12 3 2 3 2 3", "4 4")
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
-def interval_chart(
-    rows: Sequence[tuple[str, float, float | None, float | None]], axis: str, reference: float, label: str
-) -> Markup:
+def interval_chart(rows: Sequence[tuple[str, float, float | None, float | None]], axis: str, reference: float,
+                   label: str) -> Markup:  # fmt: skip
     """A dot with its interval for each row.
 
     Parameters
@@ -54,9 +53,8 @@ def interval_chart(
     return _svg(parts, WIDTH, bottom + 44, label)
 
 
-def line_chart(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_axis: str, y_axis: str, label: str
-) -> Markup:
+def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_axis: str, y_axis: str,
+               label: str) -> Markup:  # fmt: skip
     """Lines between 0 and 1 on both axes, over the diagonal.
 
     Parameters
@@ -97,9 +95,8 @@ def line_chart(
     return _svg(parts, WIDTH if len(series) > 1 else right + 20, bottom + 44, label)
 
 
-def _bottom_axis(
-    ticks: Iterable[float], x: Callable[[float], float], bottom: float, axis: str, middle: float
-) -> Iterator[str]:
+def _bottom_axis(ticks: Iterable[float], x: Callable[[float], float], bottom: float, axis: str,
+                 middle: float) -> Iterator[str]:  # fmt: skip
     for tick in ticks:
         yield f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{bottom}" y2="{bottom + 5}" class="tick"/>'
         yield f'<text x="{x(tick):.1f}" y="{bottom + 19}" text-anchor="middle">{tick:.4g}</text>'

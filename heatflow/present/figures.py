@@ -145,9 +145,8 @@ def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
     return figure
 
 
-def folds_figure(
-    elevation: np.ndarray, tiles: TileGrid, row: np.ndarray, col: np.ndarray, fold: np.ndarray, roles: np.ndarray
-) -> Figure:
+def folds_figure(elevation: np.ndarray, tiles: TileGrid, row: np.ndarray, col: np.ndarray, fold: np.ndarray,
+                 roles: np.ndarray) -> Figure:  # fmt: skip
     """Tiles on hillshade: on the left the test fold of each, on the right the role of each in the first fold.
 
     Parameters

@@ -28,8 +28,7 @@ THUMBNAIL = 72  # pixels along the edge of a tile's picture
 def terrain_layer(terrain: DatasetReader) -> str:
     """Hillshade of the region as a data URI."""
     elevation = read_overview(terrain, PIXELS)
-    shade = images.shaded(elevation, terrain.res[0] * terrain.width / elevation.shape[1])
-    return images.data_uri(shade, "JPEG")
+    return images.data_uri(images.shaded(elevation, terrain.res[0] * terrain.width / elevation.shape[1]), "JPEG")
 
 
 def overlays(rasters: Mapping[str, DatasetReader], high: str, method: str, explained: str) -> list[dict[str, Any]]:
@@ -68,9 +67,8 @@ def overlays(rasters: Mapping[str, DatasetReader], high: str, method: str, expla
     ]  # fmt: skip
 
 
-def thumbnails(
-    predictions: pd.DataFrame, tiles: PackedTiles, saliency: DatasetReader, grid: TileGrid
-) -> dict[str, Any] | None:
+def thumbnails(predictions: pd.DataFrame, tiles: PackedTiles, saliency: DatasetReader,
+               grid: TileGrid) -> dict[str, Any] | None:  # fmt: skip
     """All tiles in one picture, and in a second one with saliency over them; one tile is in memory at a time.
 
     Parameters
@@ -104,9 +102,8 @@ def thumbnails(
     return {"columns": columns, "edge": THUMBNAIL} | uris
 
 
-def map_data(
-    predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: TileGrid, tile: Tile, sheets: dict[str, Any] | None
-) -> dict[str, Any]:
+def map_data(predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: TileGrid, tile: Tile,
+             sheets: dict[str, Any] | None) -> dict[str, Any]:  # fmt: skip
     """What the map's script needs: tiles and wells in km from the upper-left corner of the region.
 
     Parameters

@@ -45,9 +45,8 @@ def map_figure(elevation: np.ndarray, prediction: PredictionMap) -> Figure:
     return figure
 
 
-def _draw_layer(
-    axes: Axes, layer: np.ndarray, prediction: PredictionMap, colours: str, most: float, label: str
-) -> None:
+def _draw_layer(axes: Axes, layer: np.ndarray, prediction: PredictionMap, colours: str, most: float,
+                label: str) -> None:  # fmt: skip
     """Draw a layer with its colour bar, hatched outside the area of applicability."""
     west, south, *_ = prediction.window_grid.grid.bounds
     left, bottom, right, top = prediction.window_grid.map_grid.bounds

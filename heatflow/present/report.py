@@ -14,8 +14,7 @@ from rasterio import DatasetReader
 from heatflow.config.schema import Params
 from heatflow.geo.tiles import PackedTiles
 from heatflow.grid.grids import Grid, TileGrid
-from heatflow.present import interactive_map, provenance, report_content, wording
-from heatflow.present.images import picture
+from heatflow.present import images, interactive_map, provenance, report_content, wording
 
 NUMBERS = {  # metrics/*.json that the report reads, and the keys that it uses
     "wells": ("read", "kept", "dropped"),
@@ -109,7 +108,7 @@ def make_report(inputs: ReportInputs, params: Params) -> str:
         "most_wells": interactive_map.MOST_WELLS, "terrain": interactive_map.terrain_layer(rasters["terrain"]),
         "overlays": interactive_map.overlays(rasters, f"{high} mW/m²", method, explained),
         "map_data": interactive_map.map_data(inputs.predictions, inputs.wells, tiles, tile, sheets),
-        "images": {path.name: picture(path) for path in inputs.pictures},
+        "images": {path.name: images.picture(path) for path in inputs.pictures},
     }  # fmt: skip
     return page_environment().get_template("report.html").render(vars(inputs) | values)
 

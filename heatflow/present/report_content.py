@@ -8,14 +8,9 @@ from markupsafe import Markup
 from heatflow.present.charts import interval_chart, line_chart
 from heatflow.present.wording import named, short, within
 
-Row = tuple[str, list[str]]  # its title, its cells
 
-KNOWN = ("auc", "auc_called_high", "auc_as_steep")  # scores of a map against known features
-
-
-def skill_charts(
-    evaluation: dict[str, Any], success: pd.DataFrame, reliability: pd.DataFrame, high: str
-) -> dict[str, Markup]:
+def skill_charts(evaluation: dict[str, Any], success: pd.DataFrame, reliability: pd.DataFrame,
+                 high: str) -> dict[str, Markup]:  # fmt: skip
     """Charts of AUC, success rate and calibration; empty where all tiles are high or none is.
 
     Parameters
@@ -56,29 +51,6 @@ def confusion_table(confusion: pd.DataFrame, classes: list[str]) -> list[list[in
     """Number of tiles of each true class (row) by predicted class, from metrics/confusion.csv."""
     counts = confusion.groupby(["actual", "predicted"]).size()
     return [[int(counts.get((actual, predicted), 0)) for predicted in classes] for actual in classes]
-
-
-def known_rows(methods: dict[str, dict[str, Any]], controls: dict[str, dict[str, Any]]) -> tuple[str, list[Row]]:
-    """How well each map finds known features: a row of scores for each method, then for each control.
-
-    Parameters
-    ----------
-    methods, controls : dict
-        Of metrics/saliency.json.
-
-    Returns
-    -------
-    name : str
-        "structures" or "faults"; empty where none are known.
-    rows : list of (str, list of str)
-        Name of the map, its `KNOWN` scores with their intervals.
-    """
-    name = next((f for f in ("structures", "faults") if any(f in checks for checks in methods.values())), "")
-    if not name:
-        return "", []
-    maps = [(named(m), checks.get(name, {})) for m, checks in methods.items()]
-    maps += [(f"{named(c)} (no network)", scores) for c, scores in controls.items()]
-    return name, [(title, [within(scores, key) for key in KNOWN]) for title, scores in maps]
 
 
 def strata_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

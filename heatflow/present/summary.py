@@ -9,6 +9,10 @@ from pathlib import Path
 from heatflow.present.wording import compared
 
 REPORT = "data/report.html"
+WARNINGS = {  # by the key of metrics/train.json that counts them
+    "stuck_folds": "folds learned nothing: their loss is that of a uniform guess",
+    "dead_classes": "dead classes, over all folds: their score is constant",
+}
 HEADLINE = ("accuracy", "binary_accuracy", "balanced_accuracy", "quadratic_kappa", "auc_high", "class_mae", "loss")
 
 
@@ -25,10 +29,8 @@ def summary(folder: str | Path) -> str:
     str
     """
     folder = Path(folder)
-    evaluation, training, saliency = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("evaluation", "train", "saliency")
-    )
+    names = ("evaluation", "train", "saliency")
+    evaluation, training, saliency = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in names)
     guess = evaluation["baseline"]["constant"]
     lines = [f"Out-of-fold skill on {evaluation['tiles']} tiles", f"  {'':<19}{'network':>9}{'constant guess':>16}"]
     for name in HEADLINE:
@@ -38,12 +40,7 @@ def summary(folder: str | Path) -> str:
     for name, skill in evaluation["skill"].items():
         low, value, high = (_text(skill[key], "+.3f") for key in ("auc_high_low", "auc_high", "auc_high_high"))
         lines.append(f"  {name:<19}{value:>9} ({low} to {high}): {compared(skill['verdict'])}")
-    if training["stuck_folds"]:
-        lines.append(
-            f"  WARNING: {training['stuck_folds']} folds learned nothing: their loss is that of a uniform guess"
-        )
-    if training["dead_classes"]:
-        lines.append(f"  WARNING: {training['dead_classes']} dead classes, over all folds: their score is constant")
+    lines += [f"  WARNING: {training[key]} {text}" for key, text in WARNINGS.items() if training[key]]
     lines += [f"Does it use structure? {saliency['verdict']['answer']}"]
     lines += [f"  {reason}" for reason in saliency["verdict"]["reasons"]]
     pictures = sorted(str(path) for path in folder.rglob("*.png"))

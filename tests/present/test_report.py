@@ -6,7 +6,7 @@ import pytest
 from heatflow.config.schema import Data
 from heatflow.present.report import make_report, page_environment, shown_method
 from tests.pages import BROWSER, check_page, in_browser
-from tests.present.helpers import EVIL, make_evaluation, make_method
+from tests.present.helpers import EVIL, NAN, make_evaluation, make_method
 
 
 @pytest.mark.parametrize("auc", [0.7, None])
@@ -99,6 +99,25 @@ def test_checks_have_a_cell_for_each_method(sentences):
             ("deletion ↓", "0.250", "–"),
         )
     ]  # fmt: skip
+
+
+def test_maps_stand_beside_controls_that_need_no_network(sentences):
+    known = {"auc": 0.7576, "auc_called_high": 0.79, "auc_as_steep": NAN}
+    slope = {"auc": 0.7481, "auc_called_high": 0.73, "auc_as_steep": 0.5}
+    rows = sentences.known_rows("structures", {"grad_cam": make_method(structures=known)}, {"slope": slope})
+    assert [row for row in rows.splitlines() if row] == [
+        '<tr><th scope="row">Grad-CAM</th><td>0.758</td><td>0.790</td><td>–</td></tr>',
+        '<tr><th scope="row">slope (no network)</th><td>0.748</td><td>0.730</td><td>0.500</td></tr>',
+    ]
+
+
+def test_page_names_the_known_features(make_report_inputs, params):
+    assert "Do the maps mark known structures?" in make_report(make_report_inputs(), params)
+    inputs = make_report_inputs()
+    inputs.numbers["saliency"]["methods"] = {"grad_cam": make_method(faults={"auc": 0.7})}
+    assert "Do the maps mark known faults?" in make_report(inputs, params)
+    inputs.numbers["saliency"]["methods"] = {"grad_cam": make_method()}
+    assert "Do the maps mark known" not in make_report(inputs, params)
 
 
 def test_json_of_a_script_cannot_end_it():

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from heatflow.present import report_content
-from tests.present.helpers import NAN, make_evaluation, make_method
+from tests.present.helpers import NAN, make_evaluation
 
 
 def test_nothing_is_ranked_where_all_tiles_are_high():
@@ -12,16 +12,6 @@ def test_nothing_is_ranked_where_all_tiles_are_high():
 def test_confusion_counts_every_pair_of_classes():
     table = pd.DataFrame({"actual": ["a", "b", "b"], "predicted": ["b", "b", "b"]})
     assert report_content.confusion_table(table, ["a", "b"]) == [[0, 1], [0, 2]]
-
-
-def test_maps_stand_beside_controls_that_need_no_network():
-    known = {"auc": 0.7576, "auc_called_high": 0.79, "auc_as_steep": NAN}
-    slope = {"auc": 0.7481, "auc_called_high": 0.73, "auc_as_steep": 0.5}
-    assert report_content.known_rows({"grad_cam": make_method(structures=known)}, {"slope": slope}) == (
-        "structures",
-        [("Grad-CAM", ["0.758", "0.790", "–"]), ("slope (no network)", ["0.748", "0.730", "0.500"])],
-    )
-    assert report_content.known_rows({"grad_cam": make_method()}, {}) == ("", [])
 
 
 def test_strata_and_statistics_have_a_row_each_with_the_auc_of_every_prediction():

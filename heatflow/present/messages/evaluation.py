@@ -20,11 +20,9 @@ def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile) -> list[s
     tile : Tile
     """
     own = table[(table["statistic"] == tile.statistic) & (table["random"] == "no")]
-    return [
-        f"{name}: right on {np.mean(group[tile.class_columns].to_numpy().argmax(axis=1) == label):.1%} "
-        f"of {len(label)} tiles"
-        for name, group in own.groupby("baseline", sort=False)
-    ]
+    groups = own.groupby("baseline", sort=False)[tile.class_columns]
+    shares = {str(name): np.mean(group.to_numpy().argmax(axis=1) == label) for name, group in groups}
+    return [f"{name}: right on {share:.1%} of {len(label)} tiles" for name, share in shares.items()]
 
 
 def evaluation_lines(metrics: dict[str, Any], binary_edge: float, path: Path, strata: Path) -> list[str]:
@@ -39,11 +37,8 @@ def evaluation_lines(metrics: dict[str, Any], binary_edge: float, path: Path, st
     path, strata : Path
         Files that hold the metrics and the AUC by the number of wells.
     """
-    guess = metrics["baseline"]["constant"]
-    compared = [
-        f"{skill['verdict']} {name} {metrics['baseline'][name]['auc_high']:.3f}"
-        for name, skill in metrics["skill"].items()
-    ]
+    skill, baseline, guess = metrics["skill"], metrics["baseline"], metrics["baseline"]["constant"]
+    compared = [f"{skill[name]['verdict']} {name} {baseline[name]['auc_high']:.3f}" for name in skill]
     return [
         f"accuracy {metrics['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), above {binary_edge:g} mW/m2 "
         f"or not {metrics['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}) -> {path}",

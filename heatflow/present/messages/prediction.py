@@ -22,10 +22,8 @@ def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str
     if prediction.places.empty:
         return lines
     best = prediction.places.iloc[0]
-    probability, number = min(best["p_high"], 0.99), int(best["networks"])
-    networks = "1 network" if number == 1 else f"{number} networks"
-    return [
-        *lines,
-        f"the best of {len(prediction.places)} places: latitude {best['lat']:.2f}, longitude {best['lon']:.2f}, "
-        f"p = {probability:.2f} by {networks} -> {places}",
-    ]
+    networks = "1 network" if best["networks"] == 1 else f"{int(best['networks'])} networks"
+    place = (
+        f"latitude {best['lat']:.2f}, longitude {best['lon']:.2f}, p = {min(best['p_high'], 0.99):.2f} by {networks}"
+    )
+    return [*lines, f"the best of {len(prediction.places)} places: {place} -> {places}"]
