@@ -30,7 +30,7 @@ class RandomTurns(v2.Transform):
     reflected at its edge: terrain rather than an invented constant.
     """
 
-    def __init__(self, degrees: float, flip: bool = False):
+    def __init__(self, degrees: float, flip: bool = False) -> None:
         super().__init__()
         self.degrees, self.flip = degrees, flip
 
@@ -63,7 +63,7 @@ def _draw_flips(tiles: torch.Tensor) -> torch.Tensor:
 class AddNoise(v2.Transform):
     """Add Gaussian noise of a given standard deviation, in normalised units."""
 
-    def __init__(self, sigma: float):
+    def __init__(self, sigma: float) -> None:
         super().__init__()
         self.sigma = sigma
 

@@ -32,7 +32,7 @@ class Checkpoints:
         From `fingerprint`.
     """
 
-    def __init__(self, folder: Path, key: str):
+    def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.touch()

@@ -65,7 +65,7 @@ class Softmax(nn.Module):
     to class shares.
     """
 
-    def __init__(self, classes: int, first_high: int):
+    def __init__(self, classes: int, first_high: int) -> None:
         super().__init__()
         self.inputs: int = classes
 
@@ -81,7 +81,7 @@ class Ordinal(nn.Module):
     """Chances to pass each edge, given that the one before is passed (CORN: Shi, Cao and Raschka, 2023, Pattern Anal
     Applic 26:941), turned into log-probabilities of the classes. A wrong class costs more the further off it is."""
 
-    def __init__(self, classes: int, first_high: int):
+    def __init__(self, classes: int, first_high: int) -> None:
         super().__init__()
         self.inputs: int = classes - 1
 
@@ -99,7 +99,7 @@ class TwoStage(nn.Module):
     """First low or high, then the class among the low or the high ones, turned into log-probabilities: the separate
     models for low and high classes that the report asks for, on one body."""
 
-    def __init__(self, classes: int, first_high: int):
+    def __init__(self, classes: int, first_high: int) -> None:
         super().__init__()
         self.inputs: int = classes + 1
         self.first_high = first_high
@@ -157,7 +157,7 @@ class NetworkInNetwork(nn.Module):
     def __init__(
         self, *, classes: int, channels: Sequence[int], dropout: float = 0.1, batch_norm: bool = True,
         head_relu: bool = False, loss: str = "cross_entropy", first_high: int = 1,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         super().__init__()
         self.classes = classes
         self.settings: dict[str, Any] = {

@@ -116,7 +116,7 @@ class PatchSampler:
     def __init__(
         self, terrain: Terrain, row: ArrayLike, col: ArrayLike, label: ArrayLike, excluded: np.ndarray,
         tile: Tile = Tile(), rules: Filter = Filter(), augment: Augment = Augment(),
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.terrain, self.excluded = terrain, excluded
         self.tile, self.rules, self.augment = tile, rules, augment
         self.size = terrain.tiles.size
@@ -251,7 +251,7 @@ class PatchSource:
     def __init__(
         self, sampler: PatchSampler, elevation: torch.Tensor, scaling: dict[str, float], augment: v2.Transform,
         dtype: torch.dtype = torch.float32,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.sampler, self.elevation, self.scaling = sampler, elevation, scaling
         self.augment, self.dtype = augment, dtype
         self.labels = torch.from_numpy(sampler.home_label)
