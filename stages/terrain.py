@@ -2,7 +2,7 @@
 
 from heatflow.geo.elevation import open_elevation
 from heatflow.geo.terrain import write_terrain
-from heatflow.geo.working_grid import working_grid
+from heatflow.geo.warp import working_grid
 from heatflow.io.atomic import replacing
 from heatflow.io.text import write_json
 from heatflow.present.messages import geo as messages

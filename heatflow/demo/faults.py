@@ -6,7 +6,6 @@ overlap side by side and a relay ramp joins them) or a gap between two free tips
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -72,16 +71,14 @@ def fault_network(grid: Grid, rng: np.random.Generator) -> tuple[list[Segment], 
     reach = np.hypot(right - left, top - bottom) / 2 + 40e3
     segments: list[Segment] = []
     sites: list[Site] = []
-    across = -reach + rng.uniform(0, 25e3)
-    facing = int(rng.choice([-1, 1]))
-    for line in count():
-        if across >= reach:
-            break
+    across, facing, line = -reach + rng.uniform(0, 25e3), int(rng.choice([-1, 1])), 0
+    while across < reach:
         line_segments, line_sites = _fault_line(rng, centre, across, reach, facing, line)
         segments += line_segments
         sites += line_sites
         facing *= 1 if rng.random() < 0.8 else -1
         across += rng.uniform(24e3, 40e3)
+        line += 1
     structures = pd.DataFrame(sites, columns=["kind", "x", "y"])
     return segments, structures[grid.contains(*grid.pixel(structures.x, structures.y))].reset_index(drop=True)
 

@@ -93,9 +93,8 @@ def make_region(demo: Demo = Demo()) -> Region:
     """
     width, height = (round(km * 1000 / demo.resolution) for km in (demo.width, demo.height))
     grid = Grid(LEFT, TOP, float(demo.resolution), width, height, CRS.from_epsg(ALBERS))
-    fault_rng, terrain_rng, heat_rng, well_rng, trend_rng, background_rng = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(demo.seed).spawn(6)
-    )
+    streams = np.random.SeedSequence(demo.seed).spawn(6)
+    fault_rng, terrain_rng, heat_rng, well_rng, trend_rng, background_rng = map(np.random.default_rng, streams)
     segments, structures = fault_network(grid, fault_rng)
     state = terrain_rng.bit_generator.state
     elevation = shape_terrain(grid, segments, terrain_rng)
@@ -155,9 +154,8 @@ def _drill_wells(
     centre_x = np.concatenate([x, systems.x[drilled]])
     centre_y = np.concatenate([y, systems.y[drilled]])
     spread = np.concatenate([np.full(len(x), 6e3), np.full(drilled.sum(), 1.5e3)])
-    x = np.repeat(centre_x, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes)
-    y = np.repeat(centre_y, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes)
-    x, y = np.round(x, 1), np.round(y, 1)
+    x = np.round(np.repeat(centre_x, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes), 1)
+    y = np.round(np.repeat(centre_y, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes), 1)
     residual = np.clip(-10 + 10 * rng.standard_t(4, len(x)), -95, 95)
     for system in systems.itertuples():
         distance = np.hypot(x - system.x, y - system.y)

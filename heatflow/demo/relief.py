@@ -81,32 +81,29 @@ def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
 def _weather(grid: Grid, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Turn bare blocks into terrain: canyons cut into the ranges, fractal roughness, basins filled with alluvium."""
     res = grid.resolution
-    rough = _fractal(grid.shape, res, rng, slope=3.0, longest=15e3)
-    canyons = _fractal(grid.shape, res, rng, slope=3.4, longest=9e3, stretch=2.5)
+    rough = _fractal(grid, rng, slope=3.0, longest=15e3)
+    canyons = _fractal(grid, rng, slope=3.4, longest=9e3, stretch=2.5)
     terrain = 2400 * np.tanh(blocks / 2400) + 110 * rough
     steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), 1200 / res)
     terrain += steep * (110 - 330 * np.exp(-((canyons / 0.35) ** 2)))
-    terrain += 130 * _fractal(grid.shape, res, rng, slope=3.0, longest=250e3)
+    terrain += 130 * _fractal(grid, rng, slope=3.0, longest=250e3)
     floor, fan = 60.0, 110.0  # alluvium buries what lies below the floor; fans grade into it over `fan` metres
     terrain = floor + fan * np.logaddexp(0, (terrain - floor) / fan) + 4 * rough
     return terrain - terrain.mean()
 
 
-def _fractal(
-    shape: tuple[int, int], resolution: float, rng: np.random.Generator, *, slope: float, longest: float,
-    stretch: float = 1.0,
-) -> np.ndarray:  # fmt: skip
+def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: float, stretch: float = 1.0) -> np.ndarray:
     """Gaussian field of unit variance with power spectrum k^-slope, flat above wavelength `longest` (metres).
 
     `stretch` draws the field out across the strike of the ranges, the way their streams run.
     """
-    ky = -fft.fftfreq(shape[0], resolution)[:, None]  # positive towards the north
-    kx = fft.rfftfreq(shape[1], resolution)
+    ky = -fft.fftfreq(grid.height, grid.resolution)[:, None]  # positive towards the north
+    kx = fft.rfftfreq(grid.width, grid.resolution)
     along, across = kx * np.sin(STRIKE) + ky * np.cos(STRIKE), kx * np.cos(STRIKE) - ky * np.sin(STRIKE)
     amplitude = ((along**2 + (stretch * across) ** 2 + longest**-2.0) ** (-(slope + 1) / 4)).astype(np.float32)
     amplitude[0, 0] = 0
-    noise = fft.rfft2(rng.standard_normal(shape, dtype=np.float32), workers=-1)
-    field = fft.irfft2(noise * amplitude, s=shape, workers=-1)
+    noise = fft.rfft2(rng.standard_normal(grid.shape, dtype=np.float32), workers=-1)
+    field = fft.irfft2(noise * amplitude, s=grid.shape, workers=-1)
     return field / field.std()
 
 
@@ -124,7 +121,7 @@ def ragged_edge(grid: Grid, elevation: np.ndarray, rng: np.random.Generator) -> 
     rows, cols = grid.shape
     r, c = np.arange(rows)[:, None], np.arange(cols)
     inward = np.minimum(np.minimum(r, rows - 1 - r), np.minimum(c, cols - 1 - c)) * grid.resolution
-    wander = _fractal(grid.shape, grid.resolution, rng, slope=2.5, longest=120e3)
+    wander = _fractal(grid, rng, slope=2.5, longest=120e3)
     margin = min(grid.width, grid.height) * grid.resolution
     limit = 0.02 * margin * (1 + 1.3 * wander)
     gap = (inward < limit + 0.05 * margin) & (wander > 1.0)

@@ -23,8 +23,7 @@ from heatflow.grid.grids import Grid
 TOLERATED = 50.0  # mW/m2, residual up to which a well keeps its whole weight
 DECADE = 25.0  # mW/m2 beyond it over which the weight falls to a tenth
 LEAST_SITES = 5.0  # declustered wells within the radius without which there is no background
-CONVERGED = 0.01  # mW/m2, largest change of the last round
-ROUNDS = 200
+CONVERGED, ROUNDS = 0.01, 200  # mW/m2, largest change of the last round, and the most rounds
 MAX_PAIRS = 150_000_000  # of wells within a radius of each other: 2 GB
 CELLS_IN_RADIUS = 30  # of the raster that shows it
 CHUNK = 1000  # places evaluated at a time
@@ -143,10 +142,9 @@ def fit_background(
     if params.decluster > 0:
         share = 1.0 / tree.query_ball_point(tree.data, params.decluster, return_length=True, workers=-1)
     if (pairs := int(tree.count_neighbors(tree, radius))) > MAX_PAIRS:
-        raise InputError(
-            f"wells.background.radius: {len(x):,} wells make {pairs:,} pairs within {radius:g} m of each other; "
-            f"at most {MAX_PAIRS:,} are supported, give a smaller radius"
-        )
+        limit = f"at most {MAX_PAIRS:,} are supported, give a smaller radius"
+        size = f"{len(x):,} wells make {pairs:,} pairs within {radius:g} m of each other"
+        raise InputError(f"wells.background.radius: {size}; {limit}")
     near = sparse.vstack([_tricube(tree, tree.data[i : i + CHUNK], radius) for i in range(0, len(x), CHUNK)])
     level, change = _local_median(near, share, heat_flow), np.inf
     for _ in range(ROUNDS):

@@ -59,37 +59,29 @@ class Elevation:
             The window is too large for memory, or the file is damaged.
         """
         if window.width * window.height > MAX_HELD:
-            raise InputError(
-                f"data.elevation: {self.dataset.name}: {int(window.width):,} x {int(window.height):,} of its pixels "
-                f"are needed at a time, and at most {MAX_HELD:,} can be held in memory; give a finer "
-                "terrain.resolution, or a coarser raster"
-            )
-        try:
-            return self._values(window)
-        except RasterioError as error:
-            first = int(window.row_off)
-            raise InputError(
-                f"data.elevation: {self.dataset.name}: rows {first} to {first + int(window.height)} cannot be read "
-                f"({error}); is the file damaged, or cut short?"
-            ) from None
-
-    def _values(self, window: Window) -> np.ndarray:
+            need = f"{int(window.width):,} x {int(window.height):,} of its pixels are needed at a time"
+            remedy = f"at most {MAX_HELD:,} can be held in memory; give a finer terrain.resolution, or a coarser raster"
+            raise InputError(f"data.elevation: {self.dataset.name}: {need}, and {remedy}")
         ds, band = self.dataset, self.band
-        raw = ds.read(band, window=window)
-        values = raw.astype(np.float32)
-        scale, offset = ds.scales[band - 1], ds.offsets[band - 1]
-        if (scale, offset) != (1.0, 0.0):
-            values = (raw.astype(np.float64) * scale + offset).astype(np.float32)
-        if self.nodata is None:
-            values[ds.read_masks(band, window=window) == 0] = np.nan
-        else:
-            values[raw == raw.dtype.type(self.nodata)] = np.nan
-            if MaskFlags.per_dataset in ds.mask_flag_enums[band - 1]:
-                values[ds.dataset_mask(window=window) == 0] = np.nan
-        values[~np.isfinite(values)] = np.nan
-        if self.lowest is not None:
-            values[values < self.lowest] = np.nan
-        return values
+        try:
+            raw = ds.read(band, window=window)
+            values = raw.astype(np.float32)
+            scale, offset = ds.scales[band - 1], ds.offsets[band - 1]
+            if (scale, offset) != (1.0, 0.0):
+                values = (raw.astype(np.float64) * scale + offset).astype(np.float32)
+            if self.nodata is None:
+                values[ds.read_masks(band, window=window) == 0] = np.nan
+            else:
+                values[raw == raw.dtype.type(self.nodata)] = np.nan
+                if MaskFlags.per_dataset in ds.mask_flag_enums[band - 1]:
+                    values[ds.dataset_mask(window=window) == 0] = np.nan
+            lowest = -np.inf if self.lowest is None else self.lowest
+            values[~np.isfinite(values) | (values < lowest)] = np.nan
+            return values
+        except RasterioError as error:
+            rows = f"rows {int(window.row_off)} to {int(window.row_off) + int(window.height)} cannot be read ({error})"
+            damage = "is the file damaged, or cut short?"
+            raise InputError(f"data.elevation: {self.dataset.name}: {rows}; {damage}") from None
 
 
 @contextmanager
@@ -120,17 +112,13 @@ def open_elevation(path: str, terrain: Terrain = Terrain()) -> Iterator[Elevatio
     """
     if not is_remote(path, "data.elevation") and not path.startswith("/vsi") and not Path(path).exists():
         raise InputError(f"data.elevation: {path}: no such file")
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), ExitStack() as stack:
         try:
             dataset = stack.enter_context(opened_raster(path, terrain.driver))
         except (RasterioError, OSError, ValueError) as error:
-            raise InputError(
-                f"data.elevation: {path}: not a raster that GDAL can read ({error}). One that points at other files or "
-                "addresses, such as a VRT or a netCDF-4 file, is read only if you trust it and name its driver with "
-                "terrain.driver"
-            ) from None
+            pointer = "One that points at other files or addresses, such as a VRT or a netCDF-4 file, is read only if"
+            remedy = f"{pointer} you trust it and name its driver with terrain.driver"
+            raise InputError(f"data.elevation: {path}: not a raster that GDAL can read ({error}). {remedy}") from None
         _check_place(dataset, path)
         band = _chosen_band(dataset, path, terrain.band)
         _check_values(dataset, path, band, terrain.nodata)
@@ -142,15 +130,11 @@ def _check_place(dataset: DatasetReader, path: str) -> None:
     together = dataset.count if dataset.interleaving is Interleaving.pixel else 1  # bands decoded with one another
     sizes = (np.dtype(d).itemsize * h * w for d, (h, w) in zip(dataset.dtypes, dataset.block_shapes, strict=True))
     if (block := together * max(sizes, default=0)) > MAX_BLOCK:
-        raise InputError(
-            f"data.elevation: {path}: has blocks of {block:,} bytes, and at most {MAX_BLOCK:,} can be held in memory; "
-            "rewrite it with: gdal_translate -co TILED=YES"
-        )
+        limit = f"at most {MAX_BLOCK:,} can be held in memory; rewrite it with: gdal_translate -co TILED=YES"
+        raise InputError(f"data.elevation: {path}: has blocks of {block:,} bytes, and {limit}")
     if dataset.crs is None:
-        raise InputError(
-            f"data.elevation: {path}: has no coordinate reference system; "
-            "assign the right one with: gdal_edit.py -a_srs EPSG:<code> FILE"
-        )
+        remedy = "assign the right one with: gdal_edit.py -a_srs EPSG:<code> FILE"
+        raise InputError(f"data.elevation: {path}: has no coordinate reference system; {remedy}")
     if dataset.transform.is_identity or dataset.transform.is_degenerate:
         raise InputError(f"data.elevation: {path}: has no geotransform; its place on the map is unknown")
 
@@ -169,10 +153,8 @@ def _check_values(dataset: DatasetReader, path: str, band: int, nodata: float | 
     """Refuse a band whose values are no elevation in metres, and a nodata value that it cannot hold."""
     unit = dataset.units[band - 1] or "m"
     if unit.strip().lower() not in METRES:
-        raise InputError(
-            f"data.elevation: {path}: its unit is {unit!r}, and elevation must be in metres; "
-            "convert it, for instance with: gdal_calc.py"
-        )
+        remedy = "elevation must be in metres; convert it, for instance with: gdal_calc.py"
+        raise InputError(f"data.elevation: {path}: its unit is {unit!r}, and {remedy}")
     dtype = np.dtype(dataset.dtypes[band - 1])
     if dtype.kind == "c":
         raise InputError(f"data.elevation: {path}: band {band} holds complex numbers ({dtype}), not elevation")

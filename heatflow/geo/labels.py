@@ -9,11 +9,9 @@ from pandas.api.typing import SeriesGroupBy
 from heatflow.config.schema import Tile
 
 STATISTICS: dict[str, Callable[[SeriesGroupBy], pd.Series]] = {
-    "max": lambda groups: groups.max(),
-    "p90": lambda groups: groups.quantile(0.9),
-    "median": lambda groups: groups.median(),
-    "mean": lambda groups: groups.mean(),
-}
+    "max": SeriesGroupBy.max, "p90": lambda groups: groups.quantile(0.9), "median": SeriesGroupBy.median,
+    "mean": SeriesGroupBy.mean,
+}  # fmt: skip
 
 
 def classify(residual: np.ndarray, edges: Sequence[float]) -> np.ndarray:

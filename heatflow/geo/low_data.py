@@ -94,10 +94,8 @@ class FilteredTiles:
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/filter.json``."""
         classes = self.kept["label"].value_counts().sort_index()
-        return {
-            "tiles": len(self.kept) + len(self.dropped), "kept": len(self.kept), "dropped": as_metrics(self.counts),
-            "classes": {str(k): int(n) for k, n in classes.items()},
-        }  # fmt: skip
+        counts = {"tiles": len(self.kept) + len(self.dropped), "kept": len(self.kept)}
+        return {**counts, "dropped": as_metrics(self.counts), "classes": {str(k): int(n) for k, n in classes.items()}}
 
 
 def filter_tiles(table: geopandas.GeoDataFrame, rules: Filter = Filter()) -> FilteredTiles:

@@ -41,11 +41,9 @@ class TerrainSummary:
     @property
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/terrain.json``."""
-        return {
-            "width": self.grid.width, "height": self.grid.height, "valid": self.valid,
-            "elevation": dict(zip(("low", "high"), self.elevation, strict=True)),
-            "low": self.terrain[0], "high": self.terrain[1],
-        }  # fmt: skip
+        elevation, terrain = (dict(zip(("low", "high"), ends, strict=True)) for ends in (self.elevation, self.terrain))
+        size = {"width": self.grid.width, "height": self.grid.height}
+        return {**size, "valid": self.valid, "elevation": elevation, **terrain}
 
 
 def write_terrain(
@@ -82,9 +80,9 @@ def write_terrain(
     if radius is not None:
         longest = max(grid.shape) * grid.resolution
         if radius > longest:
+            why = "there is no regional trend to tell from the terrain; give a smaller radius, or null"
             raise InputError(
-                f"terrain.detrend_radius: {radius:g} m is more than {name} measures ({longest:g} m): "
-                "there is no regional trend to tell from the terrain; give a smaller radius, or null"
+                f"terrain.detrend_radius: {radius:g} m is more than {name} measures ({longest:g} m): {why}"
             )
         strips = detrend(strips, grid.shape, radius / grid.resolution)
     write_cog(path, grid, after.observe(strips), on_strip=on_strip)
@@ -107,7 +105,5 @@ class _Range:
                 self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
             yield row, strip
         if source is not None and not self.count:
-            raise InputError(
-                f"data.elevation: {source}: has no pixel with data; check its nodata value (override it with "
-                "terrain.nodata) and terrain.min_elevation"
-            )
+            remedy = "check its nodata value (override it with terrain.nodata) and terrain.min_elevation"
+            raise InputError(f"data.elevation: {source}: has no pixel with data; {remedy}")

@@ -23,10 +23,7 @@ MAX_LINE, MAX_TEXT = 1_000_000, 100_000_000  # bytes of a header line, and of a 
 MAX_ROWS, MAX_COLUMNS = 2_000_000, 2_000
 HEADER_LINES = 60  # within which the header stands
 DECIMAL_COMMA, THOUSANDS = r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?", r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"
-UNREADABLE = (
-    pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile,
-    RuntimeError, NotImplementedError, csv.Error,
-)  # fmt: skip
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile, csv.Error)
 
 
 def read_text_table(path: str, member: str | None, across: Collection[str], up: Collection[str]) -> pd.DataFrame:

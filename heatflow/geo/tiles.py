@@ -8,7 +8,7 @@ from typing import Any
 import geopandas
 import numpy as np
 import pandas as pd
-import rasterio
+from rasterio import DatasetReader
 from rasterio.windows import Window
 from shapely import box
 
@@ -73,9 +73,9 @@ class LabelledTiles:
         """
         tiles = TileGrid(grid, tile.size, tile.step)
         if 0 in tiles.shape:
+            measures = f"the terrain measures ({grid.width} x {grid.height} pixels)"
             raise InputError(
-                f"tile.size: {tile.size} pixels is more than the terrain measures ({grid.width} x {grid.height} "
-                "pixels); decrease it, or terrain.resolution"
+                f"tile.size: {tile.size} pixels is more than {measures}; decrease it, or terrain.resolution"
             )
         row, column = grid.pixel(wells.geometry.x, wells.geometry.y)
         table, unplaced = label_tiles(row, column, wells["residual"].to_numpy(), tiles, tile)
@@ -89,10 +89,9 @@ class LabelledTiles:
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/tiles.json``."""
         rows, columns = self.tiles.shape
-        return {
-            "rows": rows, "columns": columns, "tiles": len(self.table), "wells_in_no_tile": self.n_unplaced,
-            "classes": {str(k): int(n) for k, n in enumerate(self.classes)},
-        }  # fmt: skip
+        counts = {"tiles": len(self.table), "wells_in_no_tile": self.n_unplaced}
+        classes = {str(k): int(n) for k, n in enumerate(self.classes)}
+        return {"rows": rows, "columns": columns, **counts, "classes": classes}
 
 
 def label_tiles(
@@ -129,9 +128,12 @@ def label_tiles(
 
 
 def cut_tiles(
-    dataset: rasterio.DatasetReader, tiles: TileGrid, table: pd.DataFrame, path: Path,
+    dataset: DatasetReader,
+    tiles: TileGrid,
+    table: pd.DataFrame,
+    path: Path,
     on_tile: Callable[[], object] = lambda: None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Cut the tiles of a table out of a raster, a row of tiles at a time, into one packed array.
 
     Parameters

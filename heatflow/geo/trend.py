@@ -21,6 +21,7 @@ from heatflow.geo.plane import height_of_plane
 CELLS = 100  # least number of cells in a radius
 BLOCK = 768  # columns of nodes at a time
 BATCH = 1024  # rows of pixels, about, whose nodes are found at a time
+MOMENTS = 9  # sums that a plane is fitted to
 BEYOND = 2  # nodes beyond the edge of the raster that interpolation needs
 Strips = Iterator[tuple[int, np.ndarray]]  # first row and values of each strip of rows, top to bottom
 
@@ -57,8 +58,8 @@ def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
     (height, width), cell = shape, max(1, int(radius // CELLS))
     fit, cell_rows = _Fit(radius, cell, math.ceil(width / cell)), math.ceil(height / cell)
     batch = min(256, max(16, BATCH // cell))  # rows of nodes
-    sums, first_sum = np.zeros((fit.channels, 0, fit.columns)), 0  # of whole rows of cells, from first_sum on
-    begun = np.zeros((fit.channels, 1, fit.columns))  # the row of cells that the strips have not filled yet
+    sums, first_sum = np.zeros((MOMENTS, 0, fit.columns)), 0  # of whole rows of cells, from first_sum on
+    begun = np.zeros((MOMENTS, 1, fit.columns))  # the row of cells that the strips have not filled yet
     nodes, first_node, next_node = np.empty((0, fit.columns + 2 * BEYOND)), -BEYOND, -BEYOND
     held: deque[tuple[int, np.ndarray]] = deque()
     for row, strip in strips:
@@ -88,8 +89,7 @@ def _cell_sums(strip: np.ndarray, skipped: int, cell: int, radius: float) -> np.
     """Sums over the cells of a strip of rows, of which the first is row `skipped` of its cell.
 
     Array (9, rows of cells, columns of cells): the number of pixels with data, sums of their offsets x, y from the
-    centre of the cell (in radii), of xx, xy, yy, and the sums of elevation, of x and of y times elevation. A cell of
-    one pixel has no offsets: (2, rows, columns), number and elevation.
+    centre of the cell (in radii), of xx, xy, yy, and the sums of elevation, of x and of y times elevation.
     """
     rows, width = strip.shape
     below, right = -(skipped + rows) % cell, -width % cell
@@ -97,8 +97,6 @@ def _cell_sums(strip: np.ndarray, skipped: int, cell: int, radius: float) -> np.
     padded = np.zeros((2, skipped + rows + below, width + right))
     padded[0, skipped : skipped + rows, :width] = valid
     padded[1, skipped : skipped + rows, :width] = np.where(valid, strip, 0)
-    if cell == 1:
-        return padded
     offset = (np.arange(cell) - (cell - 1) / 2) / radius
     powers = np.stack([np.ones(cell), offset, offset**2])
     across = padded.reshape(2, -1, (width + right) // cell, cell) @ powers.T
@@ -110,9 +108,7 @@ class _Fit:
     """Local linear fits at the centres of cells (nodes). `radius` and `cell` in pixels, `columns` of cells."""
 
     def __init__(self, radius: float, cell: int, columns: int) -> None:
-        self.columns, self.plain = columns, cell == 1
-        self.channels = 2 if self.plain else 9
-        self.reach = math.ceil(radius / cell)
+        self.columns, self.reach = columns, math.ceil(radius / cell)
         offset = np.arange(-self.reach, self.reach + 1) * (cell / radius)
         y, x = offset[:, None], offset[None]
         w = np.clip(1 - np.hypot(x, y) ** 3, 0, None) ** 3
@@ -129,7 +125,7 @@ class _Fit:
             right = min(left + BLOCK, self.columns + BEYOND)
             top, bottom = max(first, start - self.reach), min(first + sums.shape[1], stop + self.reach)
             west, east = max(0, left - self.reach), min(self.columns, right + self.reach)
-            block = np.zeros((self.channels, stop - start + 2 * self.reach, right - left + 2 * self.reach))
+            block = np.zeros((MOMENTS, stop - start + 2 * self.reach, right - left + 2 * self.reach))
             inside = np.s_[:, top - start + self.reach :, west - left + self.reach :]
             block[inside][:, : bottom - top, : east - west] = sums[:, top - first : bottom - first, west:east]
             out[:, left + BEYOND : right + BEYOND] = self._block(block, (stop - start, right - left))
@@ -140,23 +136,18 @@ class _Fit:
         count = sums[0].sum()
         if not count:
             return np.full(shape, np.nan)
-        height = slice(1, 2) if self.plain else slice(6, 9)
-        datum = sums[height][0].sum() / count  # taken off, so that rounding is that of relief, not of height
-        sums[height] -= datum * sums[: 1 if self.plain else 3]
+        datum = sums[6].sum() / count  # taken off, so that rounding is that of relief, not of height
+        sums[6:] -= datum * sums[:3]
         size = tuple(fft.next_fast_len(n, real=True) for n in sums.shape[1:])
         if size not in self.transforms:
             self.transforms[size] = fft.rfft2(self.kernels, size, workers=-1).conj()
         k, kx, ky, kxx, kxy, kyy = self.transforms[size]
-        if self.plain:  # a cell is a pixel, and has no moments of its own
-            m, z = fft.rfft2(sums, size, workers=-1)
-            moments = [k * m, kx * m, ky * m, kxx * m, kxy * m, kyy * m, k * z, kx * z, ky * z]
-        else:
-            m, mx, my, mxx, mxy, myy, z, zx, zy = fft.rfft2(sums, size, workers=-1)
-            moments = [
-                k * m, kx * m + k * mx, ky * m + k * my, kxx * m + 2 * kx * mx + k * mxx,
-                kxy * m + kx * my + ky * mx + k * mxy, kyy * m + 2 * ky * my + k * myy,
-                k * z, kx * z + k * zx, ky * z + k * zy,
-            ]  # fmt: skip
+        m, mx, my, mxx, mxy, myy, z, zx, zy = fft.rfft2(sums, size, workers=-1)
+        moments = [
+            k * m, kx * m + k * mx, ky * m + k * my, kxx * m + 2 * kx * mx + k * mxx,
+            kxy * m + kx * my + ky * mx + k * mxy, kyy * m + 2 * ky * my + k * myy,
+            k * z, kx * z + k * zx, ky * z + k * zy,
+        ]  # fmt: skip
         around = (fft.irfft2(moment, size, workers=-1)[: shape[0], : shape[1]] for moment in moments)
         return datum + height_of_plane(around, least=0.5)  # pixels
 

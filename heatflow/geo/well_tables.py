@@ -68,10 +68,9 @@ def read_wells(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
     depth = _find(table, wells.depth, DEPTH, "wells.depth", path)
     name = _find(table, None, NAME, "", path)
     if residual is None and heat_flow is None:
-        raise InputError(
-            f"data.wells: {path}: no column of residuals ({', '.join(RESIDUAL)}) and none of heat flow "
-            f"({', '.join(HEAT_FLOW)}); name one with wells.residual or wells.heat_flow. Columns: {_listing(table)}"
-        )
+        lacks = f"no column of residuals ({', '.join(RESIDUAL)}) and none of heat flow ({', '.join(HEAT_FLOW)})"
+        remedy = f"name one with wells.residual or wells.heat_flow. Columns: {_listing(table)}"
+        raise InputError(f"data.wells: {path}: {lacks}; {remedy}")
     content = {
         "id": np.arange(1, len(table) + 1),
         "name": _text(table[name]) if name else "",
@@ -95,10 +94,9 @@ def _read(path: str, wells: Wells) -> geopandas.GeoDataFrame:
     member = _archived(path, wells.layer) if Path(path).is_file() and zipfile.is_zipfile(path) else None
     if (member or path).lower().removesuffix(".gz").endswith(TEXT_TABLES):
         table = _read_text(path, member, wells)
-    elif member:
-        table = _read_vector(f"/vsizip/{{{path}}}/{member}", None, wells.crs)
     else:
-        table = _read_vector(path, wells.layer, wells.crs)
+        file, layer = (f"/vsizip/{{{path}}}/{member}", None) if member else (path, wells.layer)
+        table = _read_vector(file, layer, wells.crs)
     if table.empty:
         raise InputError(f"data.wells: {path}: holds no wells")
     return table
@@ -124,17 +122,14 @@ def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoData
     x = _find(table, x, EASTING + LONGITUDE, "wells.x", path)
     y = _find(table, y, NORTHING + LATITUDE, "wells.y", path)
     if x is None or y is None:
-        raise InputError(
-            f"data.wells: {path}: no coordinate columns found; name them with wells.x and wells.y. "
-            f"Columns: {_listing(table)}"
-        )
+        remedy = f"name them with wells.x and wells.y. Columns: {_listing(table)}"
+        raise InputError(f"data.wells: {path}: no coordinate columns found; {remedy}")
     if crs is None and {x.lower(), y.lower()} <= {*LONGITUDE, *LATITUDE}:
         crs = 4326
     if crs is None:
-        raise InputError(
-            f"data.wells: {path}: the coordinate reference system of columns {x!r} and {y!r} is not known; "
-            "set wells.crs (EPSG:4326 for longitude and latitude in degrees)"
-        )
+        remedy = "set wells.crs (EPSG:4326 for longitude and latitude in degrees)"
+        what = f"the coordinate reference system of columns {x!r} and {y!r} is not known"
+        raise InputError(f"data.wells: {path}: {what}; {remedy}")
     easting, northing = _numbers(table[x]), _numbers(table[y])
     points = geopandas.GeoSeries.from_xy(easting, northing, crs=parse_crs(crs, "wells.crs").to_wkt())
     points[easting.isna() | northing.isna()] = None
@@ -173,11 +168,9 @@ def _without_impossible_places(wells: geopandas.GeoDataFrame, path: str) -> geop
         impossible = (np.abs(y) > 90) | (np.abs(x) > 360)
         if impossible.sum() > 0.5 * (~np.isnan(x)).sum():
             worst = int(np.argmax(impossible))
-            raise InputError(
-                f"data.wells: {path}: row {worst + 1}: longitude {x[worst]:g}, latitude {y[worst]:g}, and "
-                f"{impossible.sum() - 1} more rows like it: latitude ends at 90 degrees; are the two exchanged "
-                "(wells.x, wells.y), or is wells.crs wrong?"
-            )
+            rows = f"longitude {x[worst]:g}, latitude {y[worst]:g}, and {impossible.sum() - 1} more rows like it"
+            why = "latitude ends at 90 degrees; are the two exchanged (wells.x, wells.y), or is wells.crs wrong?"
+            raise InputError(f"data.wells: {path}: row {worst + 1}: {rows}: {why}")
         wells.loc[impossible, "geometry"] = None
     return wells.assign(impossible=impossible)
 

@@ -1,6 +1,7 @@
-"""The wells that can be used, with their residuals, and the account of those that cannot."""
+"""Wells on the working grid: those that can be used, with their residuals, and why the others cannot."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import geopandas
@@ -12,9 +13,14 @@ from heatflow.config.schema import Wells
 from heatflow.errors import InputError
 from heatflow.geo.background import Background, background_grid, fit_around
 from heatflow.geo.ledger import as_metrics, as_text, count_reasons
-from heatflow.geo.well_placement import OUTSIDE, explain_no_fit, needs_background, place_wells
+from heatflow.geo.well_tables import MISSING, UNITS
+from heatflow.grid.crs import transform_table
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import sample
+
+LEAST_HEAT_FLOW = 0.5  # mW/m2; from 0 to this it is one in another unit, or a 0 that stands for none
+TYPICAL = (15.0, 2000.0)  # mW/m2; a median heat flow of wells beyond these is in another unit
+OUTSIDE, UNIT_DOUBTFUL = "outside the raster", "heat flow of 0, or in another unit"  # reasons
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,8 @@ class UsableWells:
     @property
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/wells.json``."""
-        return {
-            "read": self.n_read, "kept": len(self.kept), "dropped": as_metrics(self.counts),
-            "residual": five_numbers(self.kept["residual"]), "background": five_numbers(self.kept["background"]),
-        }  # fmt: skip
+        counts = {"read": self.n_read, "kept": len(self.kept), "dropped": as_metrics(self.counts)}
+        return counts | {name: five_numbers(self.kept[name]) for name in ("residual", "background")}
 
 
 def five_numbers(values: pd.Series) -> dict[str, float]:
@@ -107,19 +111,128 @@ def select_wells(table: geopandas.GeoDataFrame, terrain: DatasetReader, wells: W
     counts = count_reasons(reason)
     kept = placed[reason == ""].reset_index(drop=True)
     if kept.empty:
-        raise InputError(
-            f"data.wells: none of its {len(table)} wells can be used ({as_text(counts)}); do the wells and "
-            f"data.elevation cover the same region, and is wells.crs right?{explain_no_fit(table, grid)}"
-        )
+        why = "do the wells and data.elevation cover the same region, and is wells.crs right?"
+        why += explain_no_fit(table, grid)
+        raise InputError(f"data.wells: none of its {len(table)} wells can be used ({as_text(counts)}); {why}")
     kept["background"] = kept["heat_flow"] - kept["residual"]
     kept = kept[["id", "name", "heat_flow", "background", "residual", "geometry"]]
     map_grid = background_grid(grid, wells.background.radius)
-    return UsableWells(kept, _ledger(table[reason != ""], reason), counts, background, map_grid)
+    as_written = {"heat_flow_text": "heat_flow", "residual_text": "residual"}
+    points = table.geometry.representative_point()
+    ledger = pd.DataFrame(table[["id", "name", *as_written]]).rename(columns=as_written)
+    ledger = ledger.assign(x=points.x, y=points.y, reason=reason)[reason != ""]
+    return UsableWells(kept, ledger, counts, background, map_grid)
 
 
-def _ledger(dropped: geopandas.GeoDataFrame, reason: pd.Series) -> pd.DataFrame:
-    points = dropped.geometry.representative_point()
-    return pd.DataFrame(dropped[["id", "name"]]).assign(
-        heat_flow=dropped["heat_flow_text"], residual=dropped["residual_text"], x=points.x, y=points.y,
-        reason=reason[dropped.index],
-    )  # fmt: skip
+def needs_background(table: pd.DataFrame, wells: Wells = Wells()) -> bool:
+    """Whether residuals are found by subtracting a background from the heat flow, rather than given in the table."""
+    return wells.background.when == "always" or bool(table["residual_text"].isna().all())
+
+
+def place_wells(table: geopandas.GeoDataFrame, grid: Grid, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
+    """Bring wells to the grid's CRS and say what is wrong with each, before the terrain itself is looked at.
+
+    Parameters
+    ----------
+    table : GeoDataFrame
+        As `read_wells` gives it.
+    grid : Grid
+    wells : Wells
+        Which quality codes and depths are kept, and what becomes of wells at one and the same place.
+
+    Returns
+    -------
+    GeoDataFrame
+        The table in the grid's CRS with pixel ``row`` and ``column`` (-1 where there are no coordinates) and
+        ``reason``: "" where the well can be used, else the first that applies of: impossible coordinates, no
+        coordinates, quality code, too shallow, no residual (or heat flow, where a background is needed), not a finite
+        number, heat flow of 0 or in another unit, outside the raster, exact duplicate (same place, heat flow and
+        residual as an earlier usable row), merged with a well of the same place.
+
+    Raises
+    ------
+    InputError
+        The heat flows as a whole are in another unit, or the coordinates cannot be transformed.
+
+    Examples
+    --------
+    >>> from rasterio.crs import CRS
+    >>> text = ["12", ""]
+    >>> table = geopandas.GeoDataFrame(
+    ...     {"residual": [12.0, np.nan], "heat_flow": np.nan, "residual_text": text, "quality": "", "depth": np.nan,
+    ...      "impossible": False}, geometry=geopandas.points_from_xy([500_100, 500_300], [999_900, 999_700]), crs=32611,
+    ... )
+    >>> grid = Grid(500_000, 1_000_000, 200, 10, 10, CRS.from_epsg(32611))
+    >>> placed = place_wells(table, grid)
+    >>> placed["row"].tolist(), placed["column"].tolist(), placed["reason"].tolist()
+    ([0, 1], [0, 1], ['', 'no residual'])
+    """
+    value = "heat_flow" if needs_background(table, wells) else "residual"
+    if value == "heat_flow":
+        _check_unit(table["heat_flow"])
+    placed = transform_table(table, grid.crs, "wells.crs")
+    x, y = placed.geometry.x.to_numpy(), placed.geometry.y.to_numpy()
+    located = np.isfinite(x) & np.isfinite(y)
+    row, column = np.full(len(placed), -1), np.full(len(placed), -1)
+    row[located], column[located] = grid.pixel(x[located], y[located])
+    placed = placed.assign(row=row, column=column)
+    placed["reason"] = _reasons(placed, value, located, grid, wells)
+    key = pd.DataFrame({"x": x, "y": y, "residual": placed["residual"], "heat_flow": placed["heat_flow"]})
+    duplicate = key[placed["reason"] == ""].duplicated()
+    placed.loc[duplicate.index[duplicate], "reason"] = "exact duplicate"
+    return placed if wells.colocated == "keep" else _merged(placed, key, value, wells.colocated)
+
+
+def _reasons(placed: geopandas.GeoDataFrame, value: str, located: np.ndarray, grid: Grid, wells: Wells) -> np.ndarray:
+    """What is wrong with each well by itself."""
+    what, text, heat_flow = value.replace("_", " "), placed[f"{value}_text"], placed["heat_flow"]
+    allowed = np.ones(len(placed), dtype=bool)
+    if wells.quality is not None:
+        allowed = np.array([any(fnmatchcase(code, like) for like in wells.quality) for code in placed["quality"]])
+    tests = {
+        "impossible coordinates": placed["impossible"],
+        "no coordinates": ~located,
+        "quality code": ~allowed,
+        "too shallow": placed["depth"] < (-np.inf if wells.min_depth is None else wells.min_depth),
+        f"no {what}": (text == "") | pd.to_numeric(text, errors="coerce").isin(MISSING),
+        f"{what} is not a finite number": ~np.isfinite(placed[value]),
+        UNIT_DOUBTFUL: (heat_flow >= 0) & (heat_flow < LEAST_HEAT_FLOW) & (value == "heat_flow"),
+        OUTSIDE: ~grid.contains(placed["row"], placed["column"]),
+    }
+    return np.select([np.asarray(test) for test in tests.values()], list(tests), default="").astype(object)
+
+
+def _merged(placed: geopandas.GeoDataFrame, key: pd.DataFrame, value: str, statistic: str) -> geopandas.GeoDataFrame:
+    """Of the usable wells at one and the same coordinates the first alone, with the statistic of their values."""
+    groups = key[placed["reason"] == ""].groupby(["x", "y"], sort=False)
+    merged = groups[value].transform(statistic)
+    other = "heat_flow" if value == "residual" else "residual"
+    # what lies between the two, the background, is that of the place and not of one of its wells
+    between = (key[other] - key[value])[merged.index].groupby([key["x"], key["y"]]).transform("median")
+    placed.loc[merged.index, value] = merged
+    placed.loc[merged.index, other] = merged + between
+    follower = groups.cumcount() > 0
+    placed.loc[follower.index[follower], "reason"] = "merged with a well of the same place"
+    return placed
+
+
+def explain_no_fit(table: geopandas.GeoDataFrame, grid: Grid) -> str:
+    """What may be wrong with wells none of which lies on the grid: "" or a sentence about exchanged coordinates."""
+    if table.crs is None or not table.crs.is_geographic:
+        return ""
+    points = table.geometry.dropna()
+    possible = points[points.x.abs() <= 90]
+    exchanged = geopandas.GeoSeries.from_xy(possible.y, possible.x, crs=table.crs).to_crs(grid.crs.to_wkt())
+    finite = np.isfinite(exchanged.x) & np.isfinite(exchanged.y)
+    inside = int(grid.contains(*grid.pixel(exchanged.x[finite], exchanged.y[finite])).sum())
+    lie = f"{inside} of them would lie on the raster"
+    return f" With longitude and latitude exchanged {lie}: exchange wells.x and wells.y." if inside else ""
+
+
+def _check_unit(heat_flow: pd.Series) -> None:
+    typical = heat_flow[heat_flow > 0].median()
+    if TYPICAL[0] <= typical <= TYPICAL[1] or np.isnan(typical):
+        return
+    fits = [name for name, factor in UNITS.items() if TYPICAL[0] <= typical * factor <= TYPICAL[1]]
+    hint = f"; they look like {' or '.join(fits)}: set wells.unit" if fits else ""
+    raise InputError(f"data.wells: the median of the heat flows is {typical:g} mW/m2, which no region has{hint}")

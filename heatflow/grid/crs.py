@@ -39,10 +39,8 @@ def parse_crs(value: str | int, key: str) -> CRS:
         with Env():  # or GDAL prints what is wrong as it stands in the text
             return CRS.from_epsg(int(text)) if text.isdigit() else CRS.from_user_input(text)
     except (CRSError, ValueError) as error:
-        raise InputError(
-            f"{key}: {value!r} is not a coordinate reference system ({error}); "
-            "give an EPSG code, a PROJ string, WKT or a file that holds WKT"
-        ) from None
+        remedy = "give an EPSG code, a PROJ string, WKT or a file that holds WKT"
+        raise InputError(f"{key}: {value!r} is not a coordinate reference system ({error}); {remedy}") from None
 
 
 def require_metric(crs: CRS, what: str, remedy: str) -> None:

@@ -11,8 +11,7 @@ from rasterio.windows import Window
 from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import open_elevation
-from heatflow.geo.warp import warp_strips
-from heatflow.geo.working_grid import working_grid
+from heatflow.geo.warp import warp_strips, working_grid
 
 RAMP = np.add.outer(np.arange(8) * 100.0, np.arange(10) * 10.0).astype(np.float32)
 

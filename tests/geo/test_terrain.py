@@ -8,7 +8,7 @@ from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import open_elevation
 from heatflow.geo.terrain import write_terrain
-from heatflow.geo.working_grid import working_grid
+from heatflow.geo.warp import working_grid
 
 PLANE = (1000 + np.add.outer(3.0 * np.arange(60), 2.0 * np.arange(80))).astype(np.float32)
 

@@ -8,8 +8,8 @@ import pytest
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
 from heatflow.geo.text_tables import MAX_COLUMNS, MAX_ROWS
-from heatflow.geo.well_placement import place_wells
 from heatflow.geo.well_tables import read_wells
+from heatflow.geo.wells import place_wells
 
 
 def test_release_of_the_global_heat_flow_database(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
-from heatflow.geo.well_placement import place_wells
 from heatflow.geo.well_tables import read_wells
+from heatflow.geo.wells import place_wells
 
 
 def table(tmp_path, text, name="wells.csv"):

@@ -9,8 +9,7 @@ from heatflow.demo.region import Region
 from heatflow.geo.low_data import FilteredTiles
 from heatflow.geo.terrain import TerrainSummary
 from heatflow.geo.tiles import LabelledTiles
-from heatflow.geo.well_placement import UNIT_DOUBTFUL
-from heatflow.geo.wells import UsableWells, five_numbers
+from heatflow.geo.wells import UNIT_DOUBTFUL, UsableWells, five_numbers
 
 
 def region_lines(region: Region) -> Iterator[str]:
@@ -18,10 +17,8 @@ def region_lines(region: Region) -> Iterator[str]:
     grid, wells, structures = region.grid, region.wells, region.structures
     low, high = np.nanmin(region.elevation), np.nanmax(region.elevation)
     yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, elevation {low:.0f} to {high:.0f} m"
-    yield (
-        f"{len(wells)} wells, heat flow {wells['heat_flow'].min():.0f} to {wells['heat_flow'].max():.0f} mW/m2; "
-        f"{int(structures['hot'].sum())} of {len(structures)} structures hot"
-    )
+    flow, hot = wells["heat_flow"], f"{int(structures['hot'].sum())} of {len(structures)} structures hot"
+    yield f"{len(wells)} wells, heat flow {flow.min():.0f} to {flow.max():.0f} mW/m2; {hot}"
 
 
 def terrain_lines(terrain: TerrainSummary, path: Path) -> Iterator[str]:
@@ -36,10 +33,9 @@ def wells_lines(wells: UsableWells, path: Path, ledger: Path) -> Iterator[str]:
     """How many wells are used, their residuals, and why others are not used."""
     yield f"{wells.n_read} wells read, {len(wells.kept)} kept -> {path}"
     residual = "residual {low:.1f} to {high:.1f} mW/m2, quartiles {q1:.1f}, {median:.1f}, {q3:.1f}"
-    background = ", as given"
-    if wells.background is not None:
-        background = ", above a background of {low:.0f} to {high:.0f}".format(**five_numbers(wells.kept["background"]))
-    yield residual.format(**five_numbers(wells.kept["residual"])) + background
+    level = ", as given" if wells.background is None else ", above a background of {low:.0f} to {high:.0f}"
+    residuals, background = five_numbers(wells.kept["residual"]), five_numbers(wells.kept["background"])
+    yield residual.format(**residuals) + level.format(**background)
     yield from _dropped(wells.counts, ledger)
     names = wells.kept["name"][wells.kept["name"] != ""]
     if repeated := int(names.duplicated().sum()):
@@ -56,14 +52,13 @@ def wells_warnings(wells: UsableWells) -> Iterator[str]:
 
 def tiles_lines(labelled: LabelledTiles, min_wells: int, class_names: list[str]) -> Iterator[str]:
     """How many tiles there are, and how many of each class."""
-    tiles, table = labelled.tiles, labelled.table
-    size = f"{tiles.shape[1]} x {tiles.shape[0]} tiles of {tiles.size} pixels"
-    yield f"{size}, {len(table)} with {min_wells} or more wells"
+    (rows, columns), held = labelled.tiles.shape, f"{len(labelled.table)} with {min_wells} or more wells"
+    yield f"{columns} x {rows} tiles of {labelled.tiles.size} pixels, {held}"
     counts = (f"{name}: {n}" for name, n in zip(class_names, labelled.classes, strict=True))
     yield f"classes {', '.join(counts)} (mW/m2)"
     if labelled.n_unplaced:
-        where = "past the last whole one, or between tiles"
-        yield f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile ({where})"
+        lost = f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile"
+        yield f"{lost} (past the last whole one, or between tiles)"
 
 
 def filter_lines(filtered: FilteredTiles, ledger: Path) -> Iterator[str]:
