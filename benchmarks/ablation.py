@@ -33,7 +33,6 @@ from heatflow.io.atomic import replacing
 from heatflow.io.text import markdown_table, write_csv
 from heatflow.learning.folds import block_of
 
-FOLDER = Path(__file__).parent
 EPOCHS = 20  # of every run, so that a region takes a quarter of an hour or so on two cores
 GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  # the report's tiles, turns and dropout
 PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
@@ -97,7 +96,7 @@ def main() -> None:
     _run_missing(experiments, options.common)
     results = {row: _result(name) for row, name in experiments.items()}
     table = _table(results)
-    path = FOLDER / f"ABLATION_{options.name}.md"
+    path = Path(__file__).with_name(f"ABLATION_{options.name}.md")
     with replacing(path) as beside:
         beside.write_text(_page(options.name, options.common, table, results.get("resampled")), encoding="utf-8")
     write_csv(path.with_suffix(".csv"), table)

@@ -108,8 +108,7 @@ def compare_detrending() -> Rows:
         f"[None for _ in detrend(iter(strips), ({height}, {width}), {radius})]; print(time.perf_counter() - start)"
     )
     sample = np.concatenate([strip for _, strip in terrain_strips(1000, 1000)])
-    rng = np.random.default_rng(0)
-    row, column = rng.integers(0, 1000, (2, 30))
+    row, column = np.random.default_rng(0).integers(0, 1000, (2, 30))
     start = time.perf_counter()
     trend_at(sample, row, column, radius)
     direct = (time.perf_counter() - start) / 30 * width * height
@@ -156,9 +155,8 @@ def _write_large(folder: Path, width: int, height: int) -> None:
         for top, strip in terrain_strips(width, height):
             out.write(strip, 1, window=Window(0, top, width, len(strip)))
     rng = np.random.default_rng(0)
-    n = 20_000
-    x, y = 200_000 + rng.uniform(0, width * 30, n), 4_900_000 - rng.uniform(0, height * 30, n)
-    pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, n)}).to_csv(folder / "wells.csv", index=False)
+    x, y = 200_000 + rng.uniform(0, width * 30, 20_000), 4_900_000 - rng.uniform(0, height * 30, 20_000)
+    pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, 20_000)}).to_csv(folder / "wells.csv", index=False)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"elevation": str(folder / "dem.tif"), "wells": str(folder / "wells.csv")}
     params["terrain"]["resolution"] = 30

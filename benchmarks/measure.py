@@ -42,20 +42,19 @@ def apart(candidates: dict[str, tuple[Any, ...]], rounds: int) -> dict[str, floa
 
     A candidate is a function of a module that returns what is to be run, followed by its arguments.
     """
-    context = multiprocessing.get_context("spawn")
-    pipes, workers = {}, []
+    context, pipes = multiprocessing.get_context("spawn"), {}
     for name, (make, *arguments) in candidates.items():
         pipes[name], end = context.Pipe()
-        workers.append(context.Process(target=_serve, args=(make, arguments, end), daemon=True))
-        workers[-1].start()
+        context.Process(target=_serve, args=(make, arguments, end), daemon=True).start()
 
     def ask(pipe: Connection) -> float:
         pipe.send(True)
         return pipe.recv()
 
     seconds = [{name: ask(pipe) for name, pipe in pipes.items()} for _ in range(rounds + 1)]
-    for pipe, worker in zip(pipes.values(), workers, strict=True):
+    for pipe in pipes.values():
         pipe.send(False)
+    for worker in multiprocessing.active_children():
         worker.join()
     # in the first round others still started
     return {name: median(measured[name] for measured in seconds[1:]) for name in candidates}

@@ -63,6 +63,8 @@ PROJECT: Sections = {  # params of the project that is killed
     "tile": {"size": 40, "edges": [50], "binary_edge": 50}, "filter": {"min_valid": 0.2}, "split": SPLIT,
     "model": {"channels": [4, 4, 4]}, "train": {"epochs": 40},
 }  # fmt: skip
+REPRO = ("dvc", "repro", "--no-run-cache")
+FORCED = (*REPRO, "--single-item", "--force")  # runs one stage, whatever DVC knows of it
 Check = Callable[[Path], str | None]  # of the input; says what is wrong with the outputs, or None
 Outcome = tuple[int | None, str]  # exit code of a process, None where it hangs, and what it printed
 
@@ -104,16 +106,12 @@ def require(outcome: Outcome) -> None:
 class Campaign:
     """Runs cases and counts how they end; `faults` keeps the first few faults, with what they printed."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed, self.counts, self.faults = seed, Counter[tuple[str, str]](), list[str]()
-        self.top = Path(tempfile.mkdtemp(prefix="torture-"))
-        self.number = 0
+    def __init__(self, seed: int, top: Path) -> None:
+        self.seed, self.top, self.counts, self.faults = seed, top, Counter[tuple[str, str]](), list[str]()
 
     def folder(self, ready: Path | None = None) -> Path:
         """A new folder, with the data of one where stages have run."""
-        self.number += 1
-        path = self.top / f"case{self.number}"
-        path.mkdir()
+        path = Path(tempfile.mkdtemp(dir=self.top))
         if ready:
             shutil.copytree(ready / "data", path / "data")
         return path
@@ -226,13 +224,10 @@ def base_vectors(folder: Path) -> list[Path]:
 
 def check_terrain(source: Path) -> str | None:
     """Compare what the terrain stage made of a raster with a plain reading of it."""
-    try:
-        with rasterio.open(source) as raw:
-            values = raw.read(1).astype(np.float64) * raw.scales[0] + raw.offsets[0]
-            values[raw.read_masks(1) == 0] = np.nan
-            transform, crs = raw.transform, raw.crs
-    except Exception as error:
-        return f"cannot be read otherwise: {error}"
+    with rasterio.open(source) as raw:
+        values = raw.read(1).astype(np.float64) * raw.scales[0] + raw.offsets[0]
+        values[raw.read_masks(1) == 0] = np.nan
+        transform, crs = raw.transform, raw.crs
     values = values.astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     with rasterio.open("data/terrain.tif") as made:
@@ -257,10 +252,10 @@ def numbers_in(path: Path) -> list[float]:
     """Whatever looks like a number in a text."""
     raw = path.read_bytes()
     text = raw.decode("utf-16", "replace") if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else raw.decode("latin-1")
-    plain = [float(t) for t in re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text)]
-    comma = [float(t.replace(",", ".")) for t in re.findall(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", text)]
-    joined = [float(t.replace(",", "")) for t in re.findall(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text)]
-    return [v for v in (*plain, *comma, *joined) if math.isfinite(v)]
+    numbers = re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text)
+    numbers += [number.replace(",", ".") for number in re.findall(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", text)]
+    numbers += [number.replace(",", "") for number in re.findall(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text)]
+    return [float(number) for number in numbers if math.isfinite(float(number))]
 
 
 def residuals(path: Path) -> list[float]:
@@ -310,18 +305,17 @@ def junk(rng: random.Random) -> Any:
 
 def odd_params(rng: random.Random, plain: dict[str, Any]) -> tuple[str, bytes]:
     """Params with some values changed or left out, or damaged as a file."""
-    changed, what = copy.deepcopy(plain), []
+    changed, what = copy.deepcopy(plain), ""
     for _ in range(rng.choice([1, 1, 2, 5])):
         section = rng.choice([*changed])
         key = rng.choice([*changed[section], "unknown"])
-        what.append(f"{section}.{key}")
-        if section == "tile" or rng.random() < 0.6:
-            changed[section][key] = junk(rng)
-        else:
-            changed[section].pop(key, None)
+        what += f"{section}.{key} "
+        changed[section][key] = junk(rng)
+        if section != "tile" and rng.random() < 0.4:
+            del changed[section][key]
     content = yaml.safe_dump(changed).encode()
     how, content = damaged(rng, content) if rng.random() < 0.2 else ("", content)
-    return f"{' '.join(what)} {how}", content
+    return what + how, content
 
 
 def check_tiles(source: Path) -> str | None:
@@ -394,17 +388,11 @@ class Project:
 
     def again(self) -> tuple[int, bool]:
         """Reproduce after a kill; returns the exit code, and whether dvc.lock had to be restored first."""
-        repro = ("dvc", "repro", "--no-run-cache")
-        code = self.start(*repro).wait()
+        code = self.start(*REPRO).wait()
         if torn := bool(code) and "dvc.lock' validation failed" in self.log.read_text():
             self.git("checkout", "-q", "dvc.lock")  # DVC writes its own file in steps; the docs say what to do
-            code = self.start(*repro).wait()
+            code = self.start(*REPRO).wait()
         return code, torn
-
-
-def forced(name: str) -> tuple[str, ...]:
-    """The command that runs one stage of a project, whatever DVC knows of it."""
-    return ("dvc", "repro", "--single-item", "--force", "--no-run-cache", name)
 
 
 def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals, after: float) -> bool:
@@ -412,7 +400,7 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
 
     Returns whether dvc.lock had to be restored.
     """
-    running = project.start(*forced(name))
+    running, attack = project.start(*FORCED, name), f"{name} {number.name} after {after:.1f} s"
     time.sleep(after)
     os.killpg(running.pid, number)
     try:
@@ -420,7 +408,7 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-        campaign.count("kill", "hang", f"{name} {number.name} after {after:.1f} s", project.log.read_text())
+        campaign.count("kill", "hang", attack, project.log.read_text())
         return False
     said = project.log.read_text()
     saved = len([*(project.folder / "data/.checkpoints").glob("*/fold*")]) if name == "train" else 0
@@ -433,7 +421,7 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
         verdict = "traceback"
     else:
         verdict = "silent" if differs or left or resumed < saved else "correct"
-    detail = f"{name} {number.name} after {after:.1f} s, {saved} states, {resumed} taken up: {verdict}"
+    detail = f"{attack}, {saved} states, {resumed} taken up: {verdict}"
     campaign.count("kill", verdict, f"{detail}, {differs} differ, {left} left", said + project.log.read_text())
     print(f"  {detail}", flush=True)
     return restored
@@ -447,7 +435,7 @@ def kills(campaign: Campaign, n: int) -> None:
     seconds = {}
     for name in names:
         begin = time.monotonic()
-        project.require(*forced(name))
+        project.require(*FORCED, name)
         seconds[name] = time.monotonic() - begin
     if contents(project.folder) != project.whole:
         raise InputError("a run that nothing disturbs gives other bytes")
@@ -468,15 +456,13 @@ KINDS: dict[str, tuple[Callable[[Campaign, int], None], int]] = {
 
 def run(names: list[str], seed: int, share: float = 1.0) -> Campaign:
     """Run a campaign of some kinds, or a share of the cases of each."""
-    campaign = Campaign(seed)
-    try:
+    with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as top:
+        campaign = Campaign(seed, Path(top))
         for name in names:
             function, n = KINDS[name]
             begin = time.monotonic()
             function(campaign, max(2, round(n * share)))
             print(f"{name}: {time.monotonic() - begin:.0f} s", flush=True)
-    finally:
-        shutil.rmtree(campaign.top, ignore_errors=True)
     return campaign
 
 

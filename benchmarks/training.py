@@ -11,18 +11,11 @@ from torchvision.transforms import v2
 
 from benchmarks.measure import Rows, apart, matrix_product, product_rate, side_by_side, times
 from heatflow.config.schema import Recipe
+from heatflow.learning import training
 from heatflow.learning.augment import pipeline
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.training import (
-    Part,
-    TileSource,
-    make_optimizer,
-    make_schedule,
-    predict,
-    reproducible,
-    train_one_epoch,
-)
+from heatflow.learning.training import Part, TileSource
 
 TILES, SIZE, BATCH = 40, 200, 20
 REPORT = [96, 256, 384]
@@ -32,9 +25,8 @@ RECIPE = Recipe(epochs=1, batch_size=BATCH, lr=0.01, schedule="constant")
 
 def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
     """The network in modules of the library alone; without batch normalisation as the report has it."""
-    network = NetworkInNetwork(
-        classes=4, channels=channels, dropout=0.2, batch_norm=batch_norm, head_relu=not batch_norm
-    )
+    relu = not batch_norm
+    network = NetworkInNetwork(classes=4, channels=channels, dropout=0.2, batch_norm=batch_norm, head_relu=relu)
     body = [nn.Dropout(m.p) if isinstance(m, nn.Dropout) else m for m in network.body]
     return nn.Sequential(*body, network.head, network.pool)
 
@@ -64,13 +56,13 @@ def own_epoch(engine: Engine, channels: list[int]) -> Callable[[], None]:
     tiles = torch.randn(TILES, 1, SIZE, SIZE).to(engine.device, engine.dtype)
     part = Part(tiles, torch.randint(4, (TILES,), device=engine.device))
     network = engine.place(NetworkInNetwork(classes=4, channels=channels, dropout=0.2))
-    optimizer = make_optimizer(network, RECIPE)
-    schedule = make_schedule(optimizer, RECIPE, 2)
+    optimizer = training.make_optimizer(network, RECIPE)
+    schedule = training.make_schedule(optimizer, RECIPE, 2)
     source = TileSource(part, pipeline(flip=True, rotation=90, noise=0))
 
     def epoch() -> None:
-        with reproducible(0):
-            train_one_epoch(network, source, RECIPE, engine, optimizer, schedule)
+        with training.reproducible(0):
+            training.train_one_epoch(network, source, RECIPE, engine, optimizer, schedule)
 
     return epoch
 
@@ -88,17 +80,14 @@ def compare(rounds: int) -> Rows:
     engine = Engine.choose("cpu")
     rows = []
     for name, channels in (("report's width", REPORT), ("half of it", HALF)):
-        seconds = apart(
-            {
-                "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
-                "plain": (plain_epoch, torch.float32, channels, True, torch.optim.AdamW),
-                "float32": (own_epoch, Engine(torch.device("cpu"), "float32"), channels),
-                "own": (own_epoch, engine, channels),
-                "bfloat16": (matrix_product, torch.bfloat16),
-                "float32 product": (matrix_product, torch.float32),
-            },
-            rounds,
-        )
+        candidates = {
+            "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
+            "plain": (plain_epoch, torch.float32, channels, True, torch.optim.AdamW),
+            "float32": (own_epoch, Engine(torch.device("cpu"), "float32"), channels),
+            "own": (own_epoch, engine, channels), "bfloat16": (matrix_product, torch.bfloat16),
+            "float32 product": (matrix_product, torch.float32),
+        }  # fmt: skip
+        seconds = apart(candidates, rounds)
         own = seconds["own"]
         ceiling = product_rate(seconds["bfloat16" if engine.precision == "bfloat16" else "float32 product"])
         rate = gflop_per_tile(channels) * TILES / own
@@ -134,15 +123,11 @@ def compare_inference(rounds: int) -> Rows:
         for tile in tiles:
             plain(tile[None])
 
-    seconds = side_by_side(
-        {
-            "saliency": lambda: attribute(network, tiles, target, "gradient", BATCH),
-            "saliency one by one": one_by_one,
-            "predict": lambda: predict(network, tiles, BATCH, engine),
-            "predict one by one": predict_one_by_one,
-        },
-        rounds,
-    )
+    candidates = {
+        "saliency": lambda: attribute(network, tiles, target, "gradient", BATCH), "saliency one by one": one_by_one,
+        "predict": lambda: training.predict(network, tiles, BATCH, engine), "predict one by one": predict_one_by_one,
+    }  # fmt: skip
+    seconds = side_by_side(candidates, rounds)
     rows = []
     for what in ("saliency", "predict"):
         rows.append((f"{what}, float32, batches of {BATCH}", f"{seconds[what] / TILES * 1e3:.1f} ms a tile"))

@@ -9,9 +9,8 @@ _OUT_OF_MEMORY = (
     "out of memory", "t allocate memory", "t start new thread", "cannot allocate", "temporarily unavailable",
     "could not create a primitive", "failed to map segment", "bad_alloc",
 )  # fmt: skip
-_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space") | dict.fromkeys(
-    (errno.EACCES, errno.EPERM, errno.EROFS), "check that you may write there"
-)
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space")
+_REMEDIES |= dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "check that you may write there")
 
 
 class InputError(Exception):
@@ -65,9 +64,8 @@ def reading(path: str | Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(
-            f"{path}: damaged, or cut short ({one_line(error)}); delete it and make it again with: dvc repro"
-        ) from None
+        damage = f"{path}: damaged, or cut short ({one_line(error)})"
+        raise InputError(f"{damage}; delete it and make it again with: dvc repro") from None
 
 
 def fault_of_machine(error: BaseException) -> str | None:

@@ -135,20 +135,16 @@ def _failures(name: str, source: Source, folder: Path) -> Iterator[None]:
         yield
     except requests.HTTPError as error:
         answer = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"[:80]
-        raise InputError(
-            f"{name}: {host} answered {answer} for {_without_secrets(source.url)}; "
-            f"if it has moved, look it up at {doi} and correct {CATALOGUE}"
-        ) from None
+        remedy = f"if it has moved, look it up at {doi} and correct {CATALOGUE}"
+        raise InputError(f"{name}: {host} answered {answer} for {_without_secrets(source.url)}; {remedy}") from None
     except requests.RequestException as error:
         broke = f"{name}: the download from {host} broke off ({type(error).__name__})"
         raise InputError(f"{broke}; nothing was kept, try again") from None
     except ValueError as error:
         if "hash" not in str(error):
             raise
-        raise InputError(
-            f"{name}: what came from {host} has another checksum than was published: not kept. Try again; if it "
-            f"stays so, the file was replaced: see {doi}"
-        ) from None
+        wrong = f"{name}: what came from {host} has another checksum than was published: not kept"
+        raise InputError(f"{wrong}. Try again; if it stays so, the file was replaced: see {doi}") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be kept in {folder}: {error.strerror or error}") from None
 

@@ -4,7 +4,7 @@ A section is also what the library's functions take, so that a notebook needs no
 defaults for the rest. What follows from params is in `heatflow.config.derived`.
 """
 
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Method = Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]
 
 
 class Section(BaseModel):
@@ -93,10 +94,9 @@ class Terrain(Section):
 
     @model_validator(mode="after")
     def _radius(self) -> "Terrain":
-        if self.detrend_radius is not None and self.detrend_radius < self.resolution:
-            raise ValueError(
-                f"detrend_radius ({self.detrend_radius:g} m) must be at least resolution ({self.resolution:g} m)"
-            )
+        radius, edge = self.detrend_radius, self.resolution
+        if radius is not None and radius < edge:
+            raise ValueError(f"detrend_radius ({radius:g} m) must be at least resolution ({edge:g} m)")
         return self
 
 
@@ -251,10 +251,7 @@ class Train(Recipe):
 
 
 class Saliency(Section):
-    methods: Annotated[
-        list[Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]],
-        Field(min_length=1),
-    ] = ["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]
+    methods: Annotated[list[Method], Field(min_length=1)] = [*get_args(Method)]
     target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = "predicted"
     """what is explained: the score of the class predicted for each tile, the log-odds of being above tile.binary_edge
     (high), or the score of one class by its number, the same for every tile"""
@@ -293,18 +290,13 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _network_fits(self) -> "Params":
-        least = min_size(len(self.model.channels))
-        if self.tile.size < least:
-            raise ValueError(
-                f"tile.size {self.tile.size} is too small for {len(self.model.channels)} NiN blocks: at least {least}"
-            )
-        if isinstance(self.saliency.target, int) and self.saliency.target > len(self.tile.edges):
-            raise ValueError(
-                f"saliency.target: there is no class {self.saliency.target}; tile.edges make the classes 0 to "
-                f"{len(self.tile.edges)}"
-            )
+        size, blocks = self.tile.size, len(self.model.channels)
+        target, last = self.saliency.target, len(self.tile.edges)
+        if size < (least := min_size(blocks)):
+            raise ValueError(f"tile.size {size} is too small for {blocks} NiN blocks: at least {least}")
+        if isinstance(target, int) and target > last:
+            raise ValueError(f"saliency.target: there is no class {target}; tile.edges make the classes 0 to {last}")
         if self.model.head_relu and self.train.loss != "cross_entropy":
-            raise ValueError(
-                f"model.head_relu: scores that cannot be negative cannot say no, as train.loss {self.train.loss} needs"
-            )
+            needs = f"as train.loss {self.train.loss} needs"
+            raise ValueError(f"model.head_relu: scores that cannot be negative cannot say no, {needs}")
         return self

@@ -49,16 +49,11 @@ _KINDS = {
     b"CDF\5": "classic netCDF", b"fgb": "FlatGeobuf",
 }  # fmt: skip
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PLAIN = re.compile(
-    rb"\0\0\x27\x0a"  # shapefile
-    rb"|(\xef\xbb\xbf)?\s*[{\x1e]"  # GeoJSON and its kin
+_PLAIN = re.compile(  # shapefile, GeoJSON and its kin; KML, GPX, GML; MapInfo, DXF, GMT, CSV with geometry as text
+    rb"\0\0\x27\x0a|(\xef\xbb\xbf)?\s*[{\x1e]"
     rb"|(\xef\xbb\xbf)?\s*(<[?!][^>]*>\s*)*<((\w+:)?(kml|gpx|rss|feed|osm)\b|[^<>]*\bopengis\.net/(gml|kml))"
-    rb"|!table|version\s+\d"  # MapInfo
-    rb"|\s*(0|999)\r?\n|AutoCAD Binary DXF"
-    rb"|# @V"  # GMT
-    rb"|[^\n<{]*\bwkt\b",  # CSV with geometry as text
-    re.IGNORECASE,
-)
+    rb"|!table|version\s+\d|\s*(0|999)\r?\n|AutoCAD Binary DXF|# @V|[^\n<{]*\bwkt\b", re.IGNORECASE,
+)  # fmt: skip
 _FOLDERS = (".shp", ".gdbtable", ".tab", ".mif")  # a folder with such a file is read as a whole
 # GDAL takes these for formats that lead elsewhere wherever they stand in the first bytes
 _POINTERS = re.compile(
@@ -71,9 +66,8 @@ _ARCHIVE = re.compile(r"/*vsi(zip|gzip|tar|7z|rar)/\{?", re.IGNORECASE)
 _ZIP = "/vsizip/"
 _PLAIN_SQL = re.compile(
     r"CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b"
-    r"""|CREATE VIRTUAL TABLE ("[^"]*"|'[^']*'|\[[^\]]*\]|`[^`]*`|\w+)\s+USING\s+rtree\s*\(""",
-    re.IGNORECASE,
-)
+    r"""|CREATE VIRTUAL TABLE ("[^"]*"|'[^']*'|\[[^\]]*\]|`[^`]*`|\w+)\s+USING\s+rtree\s*\(""", re.IGNORECASE,
+)  # fmt: skip
 _GENERATED = (2, 3)  # what `pragma table_xinfo` calls columns that are computed
 
 
@@ -82,10 +76,7 @@ def kind_of(path: Path) -> str:
 
     NetCDF-4 is another: it is HDF5, which may take its values from any other file.
     """
-    if path.is_dir():
-        return ""
-    with open(path, "rb") as file:
-        start = file.read(16)
+    start = b"" if path.is_dir() else _start(path, 16)
     return next((kind for first, kind in _KINDS.items() if start.startswith(first)), "")
 
 
@@ -371,22 +362,20 @@ def _is_plain(path: Path) -> bool:
     """Whether a file, or a folder of files, begins as one of FORMATS does."""
     if path.is_dir():
         return any(part.suffix.lower() in _FOLDERS for part in path.iterdir())
-    if path.suffix.lower() in (".shx", ".xsd"):  # belongs to a shapefile, to GML
-        return False
-    return kind_of(path) in ("SQLite", "FlatGeobuf") or _PLAIN.match(_start(path)) is not None
+    belongs = path.suffix.lower() in (".shx", ".xsd")  # to a shapefile, to GML
+    return not belongs and (kind_of(path) in ("SQLite", "FlatGeobuf") or bool(_PLAIN.match(_start(path))))
 
 
-def _start(path: Path) -> bytes:
+def _start(path: Path, length: int = 100_000) -> bytes:
     with open(path, "rb") as file:
-        return file.read(100_000)
+        return file.read(length)
 
 
 def _check_part(path: Path) -> None:
     """Check a file that is read as a vector file, or that lies beside such a one and may belong to it."""
     if path.is_dir():
         return
-    kind = kind_of(path)
-    if kind == "SQLite":
+    if (kind := kind_of(path)) == "SQLite":
         _check_sqlite(path)
     if kind == "gzip":
         raise ValueError(f"{path.name} is compressed; unpack it with: gunzip")
