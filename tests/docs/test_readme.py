@@ -33,8 +33,8 @@ def commands(text):
 
 
 @pytest.fixture
-def copy(clone, tmp_path):
-    """The reproduced clone, once more, with its Makefile, and data under the README's made-up paths."""
+def copy(clone, experiment, tmp_path):
+    """The clone after its experiment, once more, with its Makefile, and data under the README's made-up paths."""
     folder = tmp_path / "clone"
     shutil.copytree(clone, folder, symlinks=True)
     for name in ("Makefile", "pyproject.toml", "constraints.txt", "data/sources.yaml"):
