@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,13 +35,9 @@ class Engine:
 
     @classmethod
     def choose(
-        cls,
-        device: str = "auto",
-        precision: str = "auto",
-        compile: str | bool = "auto",
-        passes: int = 0,
+        cls, device: str = "auto", precision: str = "auto", compile: str | bool = "auto", passes: int = 0,
         on_fallback: Callable[[str], object] = lambda reason: None,
-    ) -> "Engine":
+    ) -> "Engine":  # fmt: skip
         """The engine that params ask for; each "auto" takes the fastest that this machine has.
 
         Parameters
@@ -122,10 +118,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 in hardware; emulated, it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
-        return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return False
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @cache
@@ -154,12 +148,9 @@ def keep_freed_memory() -> None:
     Every activation is a buffer of many megabytes. glibc maps and unmaps such buffers one by one, and the kernel clears
     every page again: 8 % of a training step (benchmarks/README.md). Does nothing where the C library is another.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(mmap_max, 0)
+            mallopt(trim_threshold, 2**31 - 1)

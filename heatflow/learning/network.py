@@ -58,16 +58,18 @@ def nin_block(
     return nn.Sequential(*layers)
 
 
-class Softmax(nn.Module):
-    """A score for each class, as they come.
+class Decision(nn.Module):
+    """How averages of the last maps become scores. Here: a score for each class, as it comes.
 
-    Like the other decisions: `inputs` is the number of averages that it takes, and `scores_for` gives those that lead
-    to class shares.
+    `more` averages than classes are needed.
     """
+
+    more = 0
 
     def __init__(self, classes: int, first_high: int) -> None:
         super().__init__()
-        self.inputs: int = classes
+        self.inputs: int = classes + self.more
+        self.first_high: int = first_high
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         return scores
@@ -77,13 +79,11 @@ class Softmax(nn.Module):
         return torch.log(shares)
 
 
-class Ordinal(nn.Module):
+class Ordinal(Decision):
     """Chances to pass each edge, given that the one before is passed (CORN: Shi, Cao and Raschka, 2023, Pattern Anal
     Applic 26:941), turned into log-probabilities of the classes. A wrong class costs more the further off it is."""
 
-    def __init__(self, classes: int, first_high: int) -> None:
-        super().__init__()
-        self.inputs: int = classes - 1
+    more = -1
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         passed, stopped = logsigmoid(scores), logsigmoid(-scores)
@@ -95,14 +95,11 @@ class Ordinal(nn.Module):
         return torch.log(beyond[1:] / shares[:-1])
 
 
-class TwoStage(nn.Module):
+class TwoStage(Decision):
     """First low or high, then the class among the low or the high ones, turned into log-probabilities: the separate
     models for low and high classes that the report asks for, on one body."""
 
-    def __init__(self, classes: int, first_high: int) -> None:
-        super().__init__()
-        self.inputs: int = classes + 1
-        self.first_high = first_high
+    more = 1
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         stage, low, high = scores.split([1, self.first_high, self.inputs - 1 - self.first_high], dim=1)
@@ -114,9 +111,7 @@ class TwoStage(nn.Module):
         return torch.cat([torch.log(high / (1 - high))[None], torch.log(shares)])
 
 
-DECISIONS: dict[str, type[Softmax | Ordinal | TwoStage]] = {
-    "cross_entropy": Softmax, "ordinal": Ordinal, "two_stage": TwoStage,
-}  # fmt: skip
+DECISIONS = {"cross_entropy": Decision, "ordinal": Ordinal, "two_stage": TwoStage}
 
 
 class NetworkInNetwork(nn.Module):
@@ -169,9 +164,10 @@ class NetworkInNetwork(nn.Module):
             body.append(nin_block(inputs, outputs, first, batch_norm=batch_norm))
             body += [nn.MaxPool2d(*geometry.POOL), Dropout(dropout)]
         self.body = nn.Sequential(*body)
-        self.decision: Softmax | Ordinal | TwoStage = DECISIONS[loss](classes, first_high)
-        maps = int(self.decision.inputs)
-        self.head = nin_block(channels[-1], maps, geometry.LATER, batch_norm=batch_norm, last_relu=head_relu)
+        self.decision = DECISIONS[loss](classes, first_high)
+        self.head = nin_block(
+            channels[-1], self.decision.inputs, geometry.LATER, batch_norm=batch_norm, last_relu=head_relu
+        )
         self.pool = SpatialMean()
 
     @property

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -84,26 +83,16 @@ class FoldScalings:
     fits: list[dict[str, float]]
 
     @property
-    def before(self) -> tuple[float, float]:
-        """Lowest and highest value of the training tiles, metres."""
-        return min(fit["low"] for fit in self.fits), max(fit["high"] for fit in self.fits)
-
-    @property
-    def after(self) -> tuple[float, float]:
-        """Lowest and highest normalised value of the training tiles."""
-        low, high = ([(fit[k] - fit["offset"]) / fit["scale"] for fit in self.fits] for k in ("low", "high"))
-        return min(low), max(high)
-
-    @property
     def content(self) -> dict[str, dict[str, float]]:
         """Contents of ``data/scaling.json``."""
         return {f"fold{k}": fit for k, fit in enumerate(self.fits)}
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """Contents of ``metrics/normalize.json``."""
-        ranges = {"before": self.before, "after": self.after}
-        return {name: dict(zip(("low", "high"), values, strict=True)) for name, values in ranges.items()}
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Range of the training tiles ``before`` (metres) and ``after``: contents of ``metrics/normalize.json``."""
+        low, high = ([(fit[k] - fit["offset"]) / fit["scale"] for fit in self.fits] for k in ("low", "high"))
+        before = {"low": min(fit["low"] for fit in self.fits), "high": max(fit["high"] for fit in self.fits)}
+        return {"before": before, "after": {"low": min(low), "high": max(high)}}
 
 
 def fit_folds(tiles: PackedTiles, ids: np.ndarray, roles: np.ndarray, method: str) -> FoldScalings:

@@ -279,9 +279,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) 
     match recipe.schedule:
         case "one_cycle" if total > 1:
             rise = max(0.25, 2 / (total + 1))  # a rise of less than a step would divide by zero
-            return lr_scheduler.OneCycleLR(
-                optimizer, recipe.lr, total_steps=total + 1, pct_start=rise, cycle_momentum=False
-            )
+            return lr_scheduler.OneCycleLR(optimizer, recipe.lr, total + 1, pct_start=rise, cycle_momentum=False)
         case "cosine":
             return lr_scheduler.CosineAnnealingLR(optimizer, total)
     return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)

@@ -30,8 +30,9 @@ def split_warnings(split: SplitTiles, class_names: list[str]) -> Iterator[str]:
 
 def normalize_lines(scalings: FoldScalings, method: str) -> Iterator[str]:
     """Range of the training tiles before and after."""
-    (low, high), (after_low, after_high) = scalings.before, scalings.after
-    yield f"{method}: training tiles from {low:.1f} .. {high:.1f} m to {after_low:.3f} .. {after_high:.3f}"
+    before, after = scalings.metrics["before"], scalings.metrics["after"]
+    metres = f"{before['low']:.1f} .. {before['high']:.1f} m"
+    yield f"{method}: training tiles from {metres} to {after['low']:.3f} .. {after['high']:.3f}"
 
 
 def network_name(fold: int, seed: int, seeds: int) -> str:
