@@ -47,10 +47,10 @@ def test_networks_are_compiled_to_learn_but_not_to_predict(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_train_as_eager_ones_and_share_their_code(fit, recipe):
-    engine = Engine.choose("cpu", "float32", compile=True)
+    engine, recipe = Engine.choose("cpu", "float32", compile=True), recipe.model_copy(update={"epochs": 30})
     assert engine.compiled
-    _, eager, _ = fit(dropout=0.0)
-    _, history, _ = fit(engine=engine, dropout=0.0)
+    _, eager, _ = fit(recipe, dropout=0.0)
+    _, history, _ = fit(recipe, engine, dropout=0.0)
     assert history[0]["train_loss"] == pytest.approx(eager[0]["train_loss"], rel=1e-3)
     assert history[-1]["validation_accuracy"] > 0.9
     with torch.compiler.set_stance("fail_on_recompile"):
