@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import geography, pipeline, training
-from benchmarks.measure import Rows, ceilings, machine
+from benchmarks import geography, training
+from benchmarks.measure import Rows, ceilings, machine, start_up
 from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
+from heatflow.io.text import markdown_table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -22,7 +23,7 @@ def main() -> None:
     sections: dict[str, Callable[[], Rows]] = {
         "Ceilings of the machine": lambda: ceilings(rounds),
         "Terrain and wells": lambda: geography.compare(rounds, quick),
-        "When nothing has to be done": lambda: pipeline.start_up(rounds),
+        "When nothing has to be done": lambda: start_up(rounds),
         "Training, augmentation included": lambda: training.compare(rounds),
         "Inference": lambda: training.compare_inference(rounds),
     }
@@ -30,10 +31,7 @@ def main() -> None:
     lines += [f"- {what}: {value}" for what, value in machine().items()]
     print("\n".join(lines), flush=True)
     for title, measure in sections.items():
-        rows = measure()
-        width = max(len(what) for what, _ in rows)
-        part = ["", f"## {title}", "", f"| {'':{width}} | measured |", f"| {'-' * width} | -------- |"]
-        part += [f"| {what:{width}} | {value} |" for what, value in rows]
+        part = ["", f"## {title}", "", *markdown_table(("what", "measured"), measure())]
         print("\n".join(part), flush=True)
         lines += part
     if not quick:

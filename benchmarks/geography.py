@@ -17,7 +17,7 @@ import yaml
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from benchmarks.measure import Rows, side_by_side, times
+from benchmarks.measure import ROOT, Rows, side_by_side, times
 from heatflow.geo.tiles import cut_tiles, footprints
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import write_cog
@@ -26,7 +26,6 @@ from tests.geo.definition import trend_at
 UTM = CRS.from_epsg(32611)
 SIZE = 200
 PEAK = "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:')))"  # kB
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def compare(rounds: int, quick: bool) -> Rows:
@@ -82,13 +81,13 @@ def compare_tiling(rounds: int) -> Rows:
             with rasterio.open(path) as terrain:
                 return terrain.read(1, window=Window(column, row, SIZE, SIZE))
 
-        def naive() -> None:
-            np.save(packed, [read(row, column) for row, column in corners])
-
         def whole() -> None:
             with rasterio.open(path) as terrain:
                 array = terrain.read(1)
             np.save(packed, [array[row : row + SIZE, column : column + SIZE] for row, column in corners])
+
+        def naive() -> None:
+            np.save(packed, [read(*corner) for corner in corners])
 
         seconds = side_by_side({"own": own, "naive": naive, "whole": whole}, rounds)
         size = path.stat().st_size / (4 * edge * edge)

@@ -2,9 +2,13 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,6 +16,8 @@ import numpy as np
 import torch
 
 EDGE, PRODUCTS = 2048, 8  # edge of the matrices whose product gives the ceiling, and how many are made at a time
+TORCH_FREE = ("demo", "terrain", "wells", "tile", "filter", "split", "normalize")
+ROOT = Path(__file__).resolve().parent.parent
 Rows = list[tuple[str, str]]  # of the table of results
 
 
@@ -74,6 +80,19 @@ def matrix_product(dtype: torch.dtype) -> Callable[[], object]:
 def product_rate(seconds: float) -> float:
     """GFLOP/s of `matrix_product`."""
     return PRODUCTS * 2 * EDGE**3 / seconds / 1e9
+
+
+def start_up(rounds: int) -> Rows:
+    """Wall time of a `dvc repro` that finds everything up to date, and of importing each stage that does not train."""
+    call = partial(subprocess.run, cwd=ROOT, check=True, capture_output=True)
+    rows = [("no-op dvc repro", "not measured: the pipeline is not up to date")]
+    if not subprocess.run(["dvc", "status", "--quiet"], cwd=ROOT, capture_output=True, check=False).returncode:
+        repro = side_by_side({"repro": partial(call, ["dvc", "repro", "--quiet"])}, rounds)
+        rows = [("no-op dvc repro", f"{repro['repro']:.2f} s")]
+    code = "import sys, stages.{0}; sys.exit('torch' in sys.modules)"
+    commands = {stage: partial(call, [sys.executable, "-c", code.format(stage)]) for stage in TORCH_FREE}
+    seconds = side_by_side(commands, rounds)
+    return rows + [(f"start Python, import stage {stage} (no torch)", f"{s:.2f} s") for stage, s in seconds.items()]
 
 
 def machine() -> dict[str, str]:

@@ -358,8 +358,8 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder.parent / "kills.log"
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-        self.environment |= {"PATH": path, "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+        own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | own
         tracked = ("heatflow", "stages", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "dvc.yaml")
         for name in (*tracked, "benchmarks/ABLATION_demo.csv"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -386,20 +386,18 @@ class Project:
         """Run a command that nothing disturbs."""
         require((self.start(*command).wait(), self.log.read_text()))
 
-    def again(self) -> tuple[int, bool]:
-        """Reproduce after a kill; returns the exit code, and whether dvc.lock had to be restored first."""
+    def again(self) -> int:
+        """Reproduce after a kill, and return the exit code."""
         code = self.start(*REPRO).wait()
-        if torn := bool(code) and "dvc.lock' validation failed" in self.log.read_text():
+        if code and "dvc.lock' validation failed" in self.log.read_text():
+            print("  DVC was killed while it wrote dvc.lock: git checkout dvc.lock", flush=True)
             self.git("checkout", "-q", "dvc.lock")  # DVC writes its own file in steps; the docs say what to do
             code = self.start(*REPRO).wait()
-        return code, torn
+        return code
 
 
-def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals, after: float) -> bool:
-    """Send a signal to a stage after so many seconds; the run after it has to end in the bytes of a run left alone.
-
-    Returns whether dvc.lock had to be restored.
-    """
+def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals, after: float) -> None:
+    """Send a signal to a stage after so many seconds; the run after it has to end in the bytes of a run left alone."""
     running, attack = project.start(*FORCED, name), f"{name} {number.name} after {after:.1f} s"
     time.sleep(after)
     os.killpg(running.pid, number)
@@ -409,10 +407,10 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         campaign.count("kill", "hang", attack, project.log.read_text())
-        return False
+        return
     said = project.log.read_text()
     saved = len([*(project.folder / "data/.checkpoints").glob("*/fold*")]) if name == "train" else 0
-    code, restored = project.again()
+    code = project.again()
     resumed = project.log.read_text().count("goes on after epoch")
     now = contents(project.folder)
     differs = [file for file in project.whole if now.get(file) != project.whole[file]]
@@ -424,7 +422,6 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
     detail = f"{attack}, {saved} states, {resumed} taken up: {verdict}"
     campaign.count("kill", verdict, f"{detail}, {differs} differ, {left} left", said + project.log.read_text())
     print(f"  {detail}", flush=True)
-    return restored
 
 
 def kills(campaign: Campaign, n: int) -> None:
@@ -439,12 +436,10 @@ def kills(campaign: Campaign, n: int) -> None:
         seconds[name] = time.monotonic() - begin
     if contents(project.folder) != project.whole:
         raise InputError("a run that nothing disturbs gives other bytes")
-    restored = 0
     for k in range(n):
         name = "train" if k % 4 == 0 else names[k % len(names)]
         number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-        restored += kill(campaign, project, name, number, rng.uniform(0.3 if name != "train" else 2.5, seconds[name]))
-    print(f"  DVC was killed while it wrote dvc.lock {restored} times: git checkout dvc.lock", flush=True)
+        kill(campaign, project, name, number, rng.uniform(0.3 if name != "train" else 2.5, seconds[name]))
 
 
 # of each kind: what runs it, and how many cases
@@ -473,8 +468,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=None)
     options = parser.parse_args()
-    if not hasattr(os, "fork"):
-        sys.exit("torture: this needs a system with fork: Linux or macOS")
     names = options.only or [name for name in KINDS if not (options.quick and name == "kills")]
     campaign = run(names, options.seed, 1 / 30 if options.quick else 1.0)
     print("\n".join(campaign.faults))

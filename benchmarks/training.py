@@ -113,19 +113,16 @@ def compare_inference(rounds: int) -> Rows:
     plain = NetworkInNetwork(classes=4, channels=HALF, dropout=0.2).eval()
     tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
 
+    method = Saliency(plain)
+
     def one_by_one() -> None:
-        method = Saliency(plain)
         for tile, k in zip(tiles, target, strict=True):
             method.attribute(tile[None].requires_grad_(), target=int(k), abs=False)
 
-    @torch.no_grad()
-    def predict_one_by_one() -> None:
-        for tile in tiles:
-            plain(tile[None])
-
     candidates = {
         "saliency": lambda: attribute(network, tiles, target, "gradient", BATCH), "saliency one by one": one_by_one,
-        "predict": lambda: training.predict(network, tiles, BATCH, engine), "predict one by one": predict_one_by_one,
+        "predict": lambda: training.predict(network, tiles, BATCH, engine),
+        "predict one by one": torch.no_grad()(lambda: [plain(tile[None]) for tile in tiles]),
     }  # fmt: skip
     seconds = side_by_side(candidates, rounds)
     rows = []

@@ -91,8 +91,6 @@ def fault_of_machine(error: BaseException) -> str | None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{(error.strerror or text).lower()}; {_REMEDIES.get(error.errno, 'solve this')} and run again"
     if kind.startswith(("rasterio.", "pyogrio.")):
-        return (
-            f"GDAL could not read or write a file ({text}); free some space if the disk is full; if a file in data/ is "
-            "damaged, delete it and make it again with: dvc repro"
-        )
+        remedy = "if a file in data/ is damaged, delete it and make it again with: dvc repro"
+        return f"GDAL could not read or write a file ({text}); free some space if the disk is full; {remedy}"
     return None

@@ -50,7 +50,7 @@ def load(path: str | Path, names: tuple[str, ...] | None = None) -> Params:
         content, nodes = parse_yaml(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-    if not isinstance(content, dict):
+    if nodes is None or not isinstance(content, dict):
         raise InputError(f"{path}: must hold sections such as 'train:', it holds {type(content).__name__}")
     lines = _key_lines(nodes)
     faults = [f"{_where(path, key[:-1], lines)}: {'.'.join(key)}: missing" for key in _missing(Params, content)]
@@ -100,20 +100,17 @@ def _describe(path: Path, fault: Any, lines: dict[Location, int]) -> str:
     # below a known key pydantic names the branch of a union that it tried, which is nothing that the file holds
     where, key = _where(path, known, lines), ".".join(map(str, known)) or "params"
     message = fault["msg"].removeprefix("Value error, ")
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"{where}: {key}: unknown key; remove it or correct its name"
-        case "value_error":
-            return f"{where}: {key}: {message}"
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: {key}: unknown key; remove it or correct its name"
+    if fault["type"] == "value_error":
+        return f"{where}: {key}: {message}"
     given = fault["input"]
     given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else _SHORT.repr(given)
     return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
 
 
-def _key_lines(node: yaml.Node | None, prefix: Location = ()) -> dict[Location, int]:
+def _key_lines(node: yaml.Node, prefix: Location = ()) -> dict[Location, int]:
     """Line number of every key path of a composed YAML document, no deeper than params go."""
-    if node is None:
-        return {}
     lines: dict[Location, int] = {prefix: node.start_mark.line + 1}
     if isinstance(node, yaml.MappingNode) and len(prefix) < 3:
         for key, value in node.value:

@@ -57,13 +57,7 @@ def _allowed(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
         return f"list of {_allowed(items)}"
-    kinds = {
-        "null": "null",
-        "boolean": "true or false",
-        "integer": "whole number",
-        "number": "number",
-        "string": "text",
-    }
+    kinds = {"null": "null", "boolean": "true or false", "integer": "whole number", "string": "text"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
-    return f"{kinds.get(schema.get('type', ''), 'anything')} {', '.join(limits)}".strip()
+    return f"{kinds.get(kind := schema.get('type', 'anything'), kind)} {', '.join(limits)}".strip()

@@ -85,15 +85,11 @@ class Terrain(Section):
     """m, of the local linear trend that is subtracted; null: the raster is detrended already"""
 
     @model_validator(mode="after")
-    def _bounds(self) -> "Terrain":
+    def _consistent(self) -> "Terrain":
         if self.bounds is not None:
             west, south, east, north = self.bounds
             if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
                 raise ValueError(f"bounds must be degrees west, south, east, north; they are {list(self.bounds)}")
-        return self
-
-    @model_validator(mode="after")
-    def _radius(self) -> "Terrain":
         radius, edge = self.detrend_radius, self.resolution
         if radius is not None and radius < edge:
             raise ValueError(f"detrend_radius ({radius:g} m) must be at least resolution ({edge:g} m)")

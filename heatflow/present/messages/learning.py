@@ -51,12 +51,9 @@ def resume_lines(fold: int, seed: int, seeds: int, epochs: int) -> Iterator[str]
 
 def network_lines(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:
     """Loss and accuracy in the last epoch."""
-    last = trained.history[-1]
-    yield (
-        f"{network_name(trained.fold, trained.seed, seeds)}: loss {last['train_loss']:.3f} training, "
-        f"{last['validation_loss']:.3f} validation; accuracy {last['train_accuracy']:.1%}, "
-        f"{last['validation_accuracy']:.1%}"
-    )
+    text = "loss {train_loss:.3f} training, {validation_loss:.3f} validation; accuracy {train_accuracy:.1%}, "
+    last = (text + "{validation_accuracy:.1%}").format(**trained.history[-1])
+    yield f"{network_name(trained.fold, trained.seed, seeds)}: {last}"
 
 
 def network_warnings(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:

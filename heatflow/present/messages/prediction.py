@@ -23,7 +23,5 @@ def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str
         return lines
     best = prediction.places.iloc[0]
     networks = "1 network" if best["networks"] == 1 else f"{int(best['networks'])} networks"
-    place = (
-        f"latitude {best['lat']:.2f}, longitude {best['lon']:.2f}, p = {min(best['p_high'], 0.99):.2f} by {networks}"
-    )
-    return [*lines, f"the best of {len(prediction.places)} places: {place} -> {places}"]
+    place = f"latitude {best['lat']:.2f}, longitude {best['lon']:.2f}, p = {min(best['p_high'], 0.99):.2f}"
+    return [*lines, f"the best of {len(prediction.places)} places: {place} by {networks} -> {places}"]
