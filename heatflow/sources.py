@@ -195,8 +195,5 @@ def usage(source: Source, path: Path) -> list[str]:
     """
     checked = "checksum right" if source.sha256 else f"sha256 {pooch.file_hash(str(path))}, which nobody has published"
     changes = " ".join(f"-S {part}" for part in source.use.replace("{path}", str(path)).split())
-    return [
-        f"{path} ({path.stat().st_size:,} bytes, {checked})",
-        f"cite: {source.citation}, doi {source.doi} ({source.licence})",
-        f"use:  dvc exp run {changes}",
-    ]
+    cite = f"cite: {source.citation}, doi {source.doi} ({source.licence})"
+    return [f"{path} ({path.stat().st_size:,} bytes, {checked})", cite, f"use:  dvc exp run {changes}"]

@@ -15,10 +15,10 @@ def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str
         Files that hold the probabilities and the best places.
     """
     counts = prediction.counts
-    lines = [
-        f"{len(prediction.windows)} of {counts['windows']} windows predicted ({counts['low_data']} with too little "
-        f"data, {counts['learnt_from']} in the training area of every network) -> {raster}"
-    ]
+    left_out = (
+        f"{counts['low_data']} with too little data, {counts['learnt_from']} in the training area of every network"
+    )
+    lines = [f"{len(prediction.windows)} of {counts['windows']} windows predicted ({left_out}) -> {raster}"]
     if prediction.places.empty:
         return lines
     best = prediction.places.iloc[0]
