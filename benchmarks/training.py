@@ -88,10 +88,9 @@ def compare(rounds: int) -> Rows:
             "float32 product": (matrix_product, torch.float32),
         }  # fmt: skip
         seconds = apart(candidates, rounds)
-        own = seconds["own"]
-        ceiling = product_rate(seconds["bfloat16" if engine.precision == "bfloat16" else "float32 product"])
+        own, what = seconds["own"], engine.precision
+        ceiling = product_rate(seconds["bfloat16" if what == "bfloat16" else "float32 product"])
         rate = gflop_per_tile(channels) * TILES / own
-        what = engine.precision
         rows += [
             (f"training step, {name} {'/'.join(map(str, channels))}, {what}", f"{own / TILES * 1e3:.1f} ms a tile"),
             ("- times the report's loop (float64, transforms by batch, DataLoader)", times(seconds["report"], own)),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -82,7 +83,9 @@ def out_of_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, class
         present = np.unique(label[known])
         if len(present) > 1:
             fitted = model(seed).fit(columns[known], label[known])
-            total[np.ix_(test, fitted.classes_)] += (1 - SHARE_OF_PRIOR) * fitted.predict_proba(columns[test])
+            with parallel_config(backend="sequential"):  # threads add up a forest's trees in the order that they end in
+                shares = fitted.predict_proba(columns[test])
+            total[np.ix_(test, fitted.classes_)] += (1 - SHARE_OF_PRIOR) * shares
         else:  # a classifier needs two classes
             total[np.ix_(test, present)] += 1 - SHARE_OF_PRIOR
     return total / times
