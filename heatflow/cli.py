@@ -44,8 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("source", nargs="?", help="name in data/sources.yaml; without one all are listed")
     fetch.set_defaults(run=_fetch)
     compare = verbs.add_parser("compare", help="print the headline metrics of all experiments")
-    beside = "params beside them (default: %(default)s)"
-    compare.add_argument("--keep", default=r"train\.dropout", metavar="REGEX", help=beside)
+    compare.add_argument("--keep", default=r"train\.dropout", metavar="REGEX", help="params beside them: %(default)s")
     compare.set_defaults(run=_compare)
     summary = verbs.add_parser("summary", help="sum up the last run")
     summary.add_argument("folder", nargs="?", type=Path, default=Path("metrics"), help="default: %(default)s")

@@ -104,8 +104,8 @@ def _describe(path: Path, fault: Any, lines: dict[Location, int]) -> str:
         return f"{where}: {key}: unknown key; remove it or correct its name"
     if fault["type"] == "value_error":
         return f"{where}: {key}: {message}"
-    given = fault["input"]
-    given = "not a finite number" if isinstance(given, float) and not math.isfinite(given) else _SHORT.repr(given)
+    infinite = isinstance(fault["input"], float) and not math.isfinite(fault["input"])
+    given = "not a finite number" if infinite else _SHORT.repr(fault["input"])
     return f"{where}: {key}: {message[0].lower()}{message[1:]} (it is {given})"
 
 

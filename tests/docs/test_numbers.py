@@ -1,0 +1,75 @@
+"""The README's numbers of the demo are those of the committed metrics."""
+
+import json
+import re
+
+import pytest
+
+from tests.helpers import ROOT
+
+README = (ROOT / "README.md").read_text()
+BASELINES = {
+    "constant guess": "constant", "position of the tile": "position", "number of wells": "count",
+    "terrain statistics, forest": "terrain", "terrain statistics, linear": "terrain_linear",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    return json.loads((ROOT / "metrics/evaluation.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def saliency():
+    return json.loads((ROOT / "metrics/saliency.json").read_text())
+
+
+def interval(values, name, factor=1):
+    """A value of the metrics and the ends of its interval, as numbers of the README: to three digits, or per cent."""
+    given = [factor * values[key] for key in (name, f"{name}_low", f"{name}_high")]
+    return pytest.approx(given, abs=0.051 if factor == 100 else 0.00056)  # what is rounded twice may be off by one
+
+
+def cells(title):
+    """Cells of the rows of the README's tables whose first cell begins with a title."""
+    rows = re.findall(rf"^\| {re.escape(title)}.*\|$", README, re.M)
+    assert rows, title
+    return [cell.strip() for row in rows for cell in re.split(r"(?<!\\)\|", row)[2:-1]]
+
+
+def numbers(cell):
+    """Numbers of a cell."""
+    return [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", cell)]
+
+
+def test_scores_of_the_demo(evaluation):
+    tiles, accuracy, guess, auc, kappa = cells("demo region")[:5]
+    assert numbers(tiles) == [evaluation["tiles"]]
+    assert numbers(accuracy) == interval(evaluation, "accuracy", 100)
+    assert numbers(guess) == pytest.approx([100 * evaluation["baseline"]["constant"]["accuracy"]], abs=0.051)
+    assert numbers(auc) == interval(evaluation, "auc_high")
+    assert numbers(kappa) == interval(evaluation, "quadratic_kappa")
+
+
+@pytest.mark.parametrize(("title", "name"), BASELINES.items())
+def test_differences_from_baselines_on_the_demo(evaluation, title, name):
+    auc, difference = cells(title)[:2]
+    skill = evaluation["skill"][name]
+    assert numbers(auc) == pytest.approx([evaluation["baseline"][name]["auc_high"]], abs=0.00056)
+    assert numbers(difference) == interval(skill, "auc_high")
+    assert difference.endswith(skill["verdict"].removesuffix(" of"))
+
+
+def test_what_the_demo_says_of_structure(saliency):
+    effect, cam = saliency["effects"]["structures"], saliency["methods"]["grad_cam"]["structures"]
+    assert cells("verdict")[0] == f"**{saliency['verdict']['answer']}**"
+    assert numbers(cells("log-odds of being high lost")[0]) == interval(effect, "lost")
+    assert numbers(cells("lost without terrain")[0]) == interval(effect, "lost_elsewhere")
+    assert numbers(cells("difference")[0])[:3] == interval(effect, "effect")
+    assert numbers(cells("AUC of Grad-CAM")[0]) == interval(cam, "auc")
+    assert numbers(cells("the same among equally steep")[0]) == interval(cam, "auc_as_steep")
+    failed = [name for name, method in saliency["methods"].items() if not method["passed"]]
+    assert cells("maps that fail")[0].lower().split(", ") == [
+        {"guided_backprop": "guided backpropagation", "smooth_gradient": "smoothgrad", "grad_cam": "grad-cam"}.get(n, n)
+        for n in failed
+    ]
