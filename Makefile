@@ -22,10 +22,10 @@ run: $(VENV)/installed
 	@heatflow summary
 
 test: $(VENV)/installed
-	@pytest -n auto --maxprocesses 4 --dist loadgroup -m 'not slow'
+	@pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder -m 'not slow'
 
 test-all: $(VENV)/installed
-	@pytest -n auto --maxprocesses 4 --dist loadgroup
+	@pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/installed
 	@ruff check .

@@ -23,6 +23,28 @@ from tests.helpers import (
 )
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers inherit it: threads of several would wait for each other
+# Files whose tests share what takes long to make: one process makes the clone, and one runs all stages, once for all.
+TOGETHER = {
+    "tests/docs/test_readme.py": "clone", "tests/stages/test_parallel.py": "clone",
+    "tests/stages/test_pipeline.py": "clone", "tests/stages/test_contracts.py": "stages",
+    "tests/stages/test_stages.py": "stages", "tests/stages/test_resume.py": "stages",
+}  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Send the tests of a file, or of the files that belong TOGETHER, to one process.
+
+    xdist's own marker of groups has no effect with pytest 9.2, which ignores the name that it gives to a test.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return TOGETHER.get(file, file)
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture
@@ -89,7 +111,7 @@ def params_read(_finished):
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
-    """A git repository with the pipeline and tiny params, reproduced once; use it in ``xdist_group("clone")`` alone."""
+    """A git repository with the pipeline and tiny params, reproduced once; use it in files of TOGETHER alone."""
     return make_clone(tmp_path_factory.mktemp("clone"))
 
 

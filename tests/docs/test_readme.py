@@ -10,7 +10,6 @@ import pytest
 
 from tests.helpers import ROOT, call
 
-pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
 README = (ROOT / "README.md").read_text()
 # Those that cannot be run inside a test, and what stands for them.
 ELSEWHERE = {

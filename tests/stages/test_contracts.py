@@ -14,7 +14,6 @@ from heatflow.config.schema import Params
 from heatflow.pipeline import dependencies, imported, write_dependencies
 from tests.helpers import CRS, LEFT, PIPELINE, ROOT, STAGES, TINY, TOP, param_names, recorded_params
 
-pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
 ROOMS = (  # each imports from those above it, and from itself
     {"grid"},
     {"io"},

@@ -11,10 +11,7 @@ import yaml
 
 from tests.helpers import call, environment, outputs
 
-pytestmark = [
-    pytest.mark.xdist_group("clone"),  # one process makes the clone once for all of them
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 LONGEST = 300  # seconds that a queue may take
 VALUES = (0.2, 0.4)
 

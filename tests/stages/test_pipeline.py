@@ -10,8 +10,6 @@ import rasterio
 from tests.helpers import call, outputs
 from tests.pages import BROWSER, check_page, in_browser
 
-pytestmark = pytest.mark.xdist_group("clone")  # one process makes the clone once for all of them
-
 
 def test_run_again_changes_nothing(clone):
     assert "Data and pipelines are up to date" in call(clone, "dvc", "repro")

@@ -15,8 +15,6 @@ from rasterio.transform import from_origin
 
 from tests.helpers import LEFT, RAMP, STAGES, TINY, TOP
 
-pytestmark = pytest.mark.xdist_group("stages")  # one process runs all stages once for all of them
-
 
 def test_whole_pipeline_keeps_every_well_and_tile(finished):
     evaluation = json.loads((finished.path / "metrics/evaluation.json").read_text())
