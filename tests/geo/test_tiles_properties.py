@@ -15,7 +15,7 @@ from heatflow.grid.grids import Grid, TileGrid
 
 UTM = CRS.from_epsg(32611)
 HEIGHT, WIDTH = 23, 31
-# quarters of a metre: sums and quotients of these have exact answers to be held against
+# quarters of a metre: sums and quotients of these have exact answers to compare with
 QUARTERS = st.integers(-(10**8), 10**8).map(lambda k: k / 4)
 GRIDS = st.builds(
     lambda left, top, resolution: Grid(left, top, resolution, WIDTH, HEIGHT, UTM),
