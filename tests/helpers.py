@@ -44,6 +44,7 @@ TINY_DEMO = {  # params of the project that DVC reproduces
     "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.2},
     "model": {"channels": [4, 4, 4]},
     "train": {"epochs": 2},
+    "saliency": {"methods": ["gradient", "grad_cam"]},
 }
 TRACKED = (  # of the working tree, what the pipeline needs
     "heatflow",

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
-from torchvision.transforms import v2
 
 from heatflow.config.schema import Recipe
 from heatflow.errors import InputError
@@ -55,7 +54,7 @@ class TileSource:
     """The training tiles as they lie on the grid; every batch is augmented for itself."""
 
     part: Part
-    augment: v2.Transform
+    augment: nn.Module
 
     @property
     def labels(self) -> torch.Tensor:
@@ -120,7 +119,7 @@ def train_network(
     --------
     >>> part = Part(torch.zeros(4, 1, 35, 35), torch.tensor([0, 1, 1, 1]))
     >>> network, engine = NetworkInNetwork(classes=2, channels=[4]), Engine(torch.device("cpu"))
-    >>> history = train_network(network, TileSource(part, v2.Identity()), part, Recipe(epochs=2), engine)
+    >>> history = train_network(network, TileSource(part, nn.Identity()), part, Recipe(epochs=2), engine)
     >>> [row["epoch"] for row in history]
     [1, 2]
     """

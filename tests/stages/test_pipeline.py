@@ -61,7 +61,7 @@ def test_report_is_one_page_that_works_in_a_browser(clone, tmp_path):
 
 def test_outputs_on_the_ground_are_cloud_optimised_and_say_what_they_hold(clone):
     rasters = sorted((clone / "data").rglob("*.tif"))
-    assert len(rasters) >= 4 + 5 + 3
+    assert len(rasters) >= 4 + 2 + 3
     for path in rasters:
         with rasterio.open(path) as raster:
             assert raster.crs is not None, path
