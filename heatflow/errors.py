@@ -17,6 +17,10 @@ class InputError(Exception):
     """Input that cannot be used. The message says what is wrong, where, and what to do; a stage exits with code 2."""
 
 
+class MachineError(Exception):
+    """The machine, or the cluster, failed. The message says what to do; a stage exits with code 3."""
+
+
 def printable(text: str) -> str:
     """Replace control characters, which would steer a terminal, in text from elsewhere.
 
@@ -81,6 +85,8 @@ def fault_of_machine(error: BaseException) -> str | None:
         None where the input or the code is at fault.
     """
     text = one_line(error)
+    if isinstance(error, MachineError):
+        return text
     kind = f"{type(error).__module__}.{type(error).__name__}"
     chain: BaseException | None = error
     while chain is not None:  # a library may have raised another error from it

@@ -1,7 +1,7 @@
 """What each stage of dvc.yaml depends on, from its imports: ``make dvc`` writes it, a test holds the file to it.
 
 A dependency is whatever can change an output. Plumbing cannot: what a param may be and what it means, what a message
-says, how progress is shown. It is no dependency, so that rewording a message never trains a network again.
+says, how progress is shown, where something is computed. It is no dependency, so that rewording a message never trains a network again.
 """
 
 import ast
@@ -12,8 +12,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 PLUMBING = (
-    "heatflow/errors.py", "heatflow/pipeline.py", "heatflow/config/load.py", "heatflow/config/schema.py",
-    "heatflow/present/messages", "stages/_runner.py",
+    "heatflow/errors.py", "heatflow/pipeline.py", "heatflow/compute", "heatflow/config/load.py",
+    "heatflow/config/schema.py", "heatflow/present/messages", "stages/_runner.py",
 )  # fmt: skip
 RULES = "heatflow/config/derived.py"  # what follows from params: reached through plumbing, and used by every stage
 RESOURCES = {  # code that is no Python, by the module that reads it

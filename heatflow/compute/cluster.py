@@ -1,0 +1,69 @@
+"""Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install 'heatflow[cluster]'``."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from heatflow.errors import InputError, MachineError
+
+if TYPE_CHECKING:
+    from dask_jobqueue import SLURMCluster
+
+WAIT = 20  # seconds for a scheduler to answer, and for the first of its workers
+SCHEMES = ("tcp://", "tls://")
+
+
+@contextmanager
+def pool(scheduler: str, jobs: int) -> Iterator[tuple[Executor, int]]:
+    """The workers of a cluster, with their number; what they have not finished is cancelled afterwards.
+
+    Parameters
+    ----------
+    scheduler : str
+        "tcp://..." or "tls://..." (certificates as in Dask's configuration), or "slurm": jobs as Dask's configuration
+        ``jobqueue.slurm`` describes them.
+    jobs : int
+        Number of jobs to start.
+
+    Raises
+    ------
+    InputError
+        The name is none of these, or the libraries are missing.
+    MachineError
+        The scheduler does not answer, or has no worker.
+    """
+    if scheduler != "slurm" and not scheduler.startswith(SCHEMES):
+        raise InputError(f"HEATFLOW_SCHEDULER={scheduler!r}: it must be local, slurm, or begin with tcp:// or tls://")
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            f"HEATFLOW_SCHEDULER={scheduler}: install what it needs: pip install 'heatflow[cluster]'"
+        ) from None
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # what it does about a lost worker is no concern here
+    with ExitStack() as stack:
+        where = stack.enter_context(_slurm(jobs)) if scheduler == "slurm" else scheduler
+        try:
+            client = stack.enter_context(Client(where, timeout=WAIT, set_as_default=False))
+            if scheduler != "slurm":  # whose jobs may wait in a queue for hours
+                client.wait_for_workers(1, timeout=WAIT)
+        except (OSError, TimeoutError) as error:
+            raise MachineError(
+                f"HEATFLOW_SCHEDULER={scheduler}: no scheduler with a worker answers there; "
+                "start both, or unset HEATFLOW_SCHEDULER to compute on this machine"
+            ) from error
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor, max(jobs if scheduler == "slurm" else len(client.nthreads()), 1)
+        finally:
+            executor.shutdown(wait=False)  # cancels
+
+
+def _slurm(jobs: int) -> "SLURMCluster":
+    from dask_jobqueue import SLURMCluster
+
+    cluster = SLURMCluster(cores=1, processes=1)
+    cluster.scale(jobs=jobs)
+    return cluster
