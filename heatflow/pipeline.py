@@ -1,7 +1,8 @@
 """What each stage of dvc.yaml depends on, from its imports: ``make dvc`` writes it, a test holds the file to it.
 
 A dependency is whatever can change an output. Plumbing cannot: what a param may be and what it means, what a message
-says, how progress is shown, where something is computed. It is no dependency, so that rewording a message never trains a network again.
+says, how progress is shown, where something is computed. It is no dependency, so that rewording a message never trains
+a network again.
 """
 
 import ast

@@ -1,15 +1,13 @@
 """Train the networks of each fold."""
 
-from typing import Any
-
 from heatflow.io.atomic import replacing
 from heatflow.io.text import write_csv, write_json
 from heatflow.learning.checkpoints import Checkpoints, fingerprint
-from heatflow.learning.engine import Engine, keep_freed_memory
-from heatflow.learning.ensemble import TrainedNetwork, train_folds
+from heatflow.learning.engine import Engine
+from heatflow.learning.ensemble import TrainedNetwork, TrainingFiles, TrainingTask, train_folds
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import save_networks
-from heatflow.learning.patches import Terrain
+from heatflow.learning.patches import write_surroundings
 from heatflow.pipeline import code_of
 from heatflow.present.messages import learning as messages
 from stages._paths import CHECKPOINTS, CODE, CURVES, FOLD_DATA, METRICS, MODELS, TERRAIN, WELLS
@@ -27,28 +25,20 @@ def main() -> None:
         p.train.device, p.train.precision, p.train.compile, passes, lambda why: warn(messages.fallback_lines(why))
     )
     say([f"computing on {engine}"])
-    keep_freed_memory()
-    terrain = Terrain.load(TERRAIN, WELLS, p.tile) if p.augment.resample else None
     code = (CODE / path for path in code_of(CODE / "stages/train.py", CODE))
     checkpoints = Checkpoints(CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, *code]))
-    with progress(data.folds * p.train.seeds * p.train.epochs, "train", "epoch") as bar:
-
-        def on_epoch(fold: int, row: dict[str, Any]) -> None:
-            bar.set_postfix_str(f"fold {fold} loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}")
-            bar.update()
+    elevation = checkpoints.folder / "elevation.npy" if p.augment.resample else None
+    if elevation:
+        write_surroundings(TERRAIN, elevation, p.tile, *(data.table[name].to_numpy() for name in ("row", "col")))
+    files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, elevation, p.tile)
+    with progress(data.folds * p.train.seeds, "train", "network") as bar:
 
         def on_network(trained: TrainedNetwork) -> None:
-            bar.update(p.train.epochs - len(trained.history))
             bar.clear()
             say(messages.network_lines(trained, p.train.seeds))
             warn(messages.network_warnings(trained, p.train.seeds))
 
-        def on_resume(fold: int, seed: int, epochs: int) -> None:
-            say(messages.resume_lines(fold, seed, p.train.seeds, epochs))
-
-        ensemble = train_folds(
-            data, p, engine, terrain, checkpoints, on_epoch=on_epoch, on_resume=on_resume, on_network=on_network
-        )
+        ensemble = train_folds(TrainingTask(files, p, engine, checkpoints), on_network, bar.update)
     with replacing(MODELS) as folder:
         folder.mkdir()
         save_networks(folder, ensemble.networks)

@@ -23,6 +23,7 @@ from tests.helpers import (
 )
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers inherit it: threads of several would wait for each other
+os.environ["HEATFLOW_WORKERS"] = "1"  # tests run side by side already, and patch what would run elsewhere
 # Files whose tests share what takes long to make: one process makes the clone, and one runs all stages, once for all.
 TOGETHER = {
     "tests/docs/test_readme.py": "clone", "tests/stages/test_parallel.py": "clone",

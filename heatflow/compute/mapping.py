@@ -6,12 +6,13 @@ Where it is computed is chosen by the environment, never by a param: it must not
 """
 
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, chdir
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from heatflow.compute import cluster, local
@@ -38,7 +39,7 @@ def map_in_order(
     ----------
     task : callable
         A function of a module, or an object whose class is in one. It is sent to other processes with its items: paths
-        and numbers, no open files, and no more arrays than must be.
+        and numbers, no open files and no arrays. A process keeps it from item to item, with what it has opened.
     items : iterable
     memory : float, optional
         Bytes that a task needs. No more processes run on this machine than its free memory holds.
@@ -93,10 +94,11 @@ def _gather(
 ) -> Iterator[Result]:  # fmt: skip
     results: dict[int, Any] = {}
     following, deaths = 0, 0
+    call = partial(_call, pickle.dumps(task), os.getcwd())
     while following < len(items):
         try:
             with open_pool() as (pool, workers):
-                for k, result in _run(pool, AHEAD * workers, task, items, following, results):
+                for k, result in _run(pool, AHEAD * workers, call, items, following, results):
                     results[k], deaths = result, 0
                     on_done()
                     while following in results:
@@ -112,27 +114,35 @@ def _gather(
 
 
 def _run(
-    pool: Executor, ahead: int, task: Callable[[Item], Result], items: list[Item], following: int,
-    results: dict[int, Result],
-) -> Iterator[tuple[int, Result]]:  # fmt: skip
+    pool: Executor, ahead: int, call: Callable[[Item], bytes], items: list[Item], following: int,
+    results: dict[int, Any],
+) -> Iterator[tuple[int, Any]]:  # fmt: skip
     """Items that have no result yet with their results, as they end; at most `ahead` are begun before `following`."""
     left = iter([k for k in range(following, len(items)) if k not in results])
     running: dict[Future, int] = {}
     while True:
         while len(running) + len(results) < ahead and (k := next(left, None)) is not None:
-            running[pool.submit(_call, task, items[k], os.getcwd())] = k
+            running[pool.submit(call, items[k])] = k
         if not running:
             return
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in sorted(done, key=running.__getitem__):
-            result, messages = future.result()
+            result, messages = pickle.loads(future.result())
             for message in messages:
                 warnings.warn(message, stacklevel=2)
             yield running.pop(future), result
 
 
-def _call(task: Callable[[Item], Result], item: Item, folder: str) -> tuple[Result, list[str]]:
-    """In a worker: the result of a task that runs in a folder, and the warnings of libraries, which this side shows."""
+@lru_cache(maxsize=1)
+def _task(pickled: bytes) -> Callable[[Any], Any]:
+    return pickle.loads(pickled)
+
+
+def _call(task: bytes, folder: str, item: Any) -> bytes:
+    """In a worker: the result of a task that runs in a folder, and the warnings of libraries, which this side shows.
+
+    Pickled here, it is complete: torch would hand over memory of the worker, which may be gone by then.
+    """
     with one_thread(), chdir(folder), warnings.catch_warnings(record=True) as raised:
-        result = task(item)
-    return result, list(dict.fromkeys(str(warning.message) for warning in raised))
+        result = _task(task)(item)
+    return pickle.dumps((result, list(dict.fromkeys(str(warning.message) for warning in raised))))

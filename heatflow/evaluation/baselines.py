@@ -5,18 +5,20 @@ so the number of wells tells the class. Position: the region is hot in places, a
 Terrain statistics, with a linear model or a forest: plain relief says as much as the network does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import parallel_config
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from heatflow.compute.mapping import map_in_order
 from heatflow.config.schema import Tile
 from heatflow.errors import reading
 from heatflow.geo.labels import STATISTICS, classify
@@ -38,7 +40,7 @@ def linear(seed: int) -> ClassifierMixin:
 
 def forest(seed: int) -> ClassifierMixin:
     """Random forest of trees whose leaves hold three tiles or more."""
-    return RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=-1)
+    return RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed)
 
 
 def out_of_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int,
@@ -74,20 +76,32 @@ def out_of_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, class
     >>> out_of_fold(hot[:, None], hot, roles, 2, linear, seed=0).argmax(axis=1)
     array([0, 1, 1, 0])
     """
-    total, times = np.zeros((len(label), classes)), np.zeros((len(label), 1))
-    for fold in roles:
-        known, test = np.isin(fold, ("train", "validation")), fold == "test"
-        counts = _counts(label[known], classes)
-        total[test] += SHARE_OF_PRIOR * counts / counts.sum()
-        times[test] += 1
-        present = np.unique(label[known])
-        if len(present) > 1:
-            fitted = model(seed).fit(columns[known], label[known])
-            with parallel_config(backend="sequential"):  # threads add up a forest's trees in the order that they end in
-                shares = fitted.predict_proba(columns[test])
-            total[np.ix_(test, fitted.classes_)] += (1 - SHARE_OF_PRIOR) * shares
-        else:  # a classifier needs two classes
-            total[np.ix_(test, present)] += 1 - SHARE_OF_PRIOR
+    folds = [fit_fold(columns, label, fold, classes, model, seed) for fold in roles]
+    return _mean_over_folds(folds, roles)
+
+
+def fit_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int,
+             model: Callable[[int], ClassifierMixin], seed: int) -> np.ndarray:  # fmt: skip
+    """Class probabilities of the tiles that one fold tests, float64 (m, classes); `roles` (n,) are those of the fold,
+    the rest as in `out_of_fold`."""
+    known, test = np.isin(roles, ("train", "validation")), roles == "test"
+    counts = _counts(label[known], classes)
+    shares = np.tile(SHARE_OF_PRIOR * counts / counts.sum(), (test.sum(), 1))
+    present = np.unique(label[known])
+    if len(present) > 1:
+        fitted = model(seed).fit(columns[known], label[known])
+        shares[:, fitted.classes_] += (1 - SHARE_OF_PRIOR) * fitted.predict_proba(columns[test])
+    else:  # a classifier needs two classes
+        shares[:, present] += 1 - SHARE_OF_PRIOR
+    return shares
+
+
+def _mean_over_folds(folds: Sequence[np.ndarray], roles: np.ndarray) -> np.ndarray:
+    """Probabilities (n, classes) of all tiles, the mean over the folds that test each."""
+    total, times = np.zeros((roles.shape[1], folds[0].shape[1])), np.zeros((roles.shape[1], 1))
+    for probability, fold in zip(folds, roles, strict=True):
+        total[fold == "test"] += probability
+        times[fold == "test"] += 1
     return total / times
 
 
@@ -119,12 +133,45 @@ def constant_guess(roles: np.ndarray, label: np.ndarray, classes: int) -> np.nda
     return tests.T @ shares / tests.sum(axis=0)[:, None]
 
 
-def planned_fits(split: Folds, tile: Tile) -> list[tuple[str, str, str]]:
-    """(baseline, statistic, random split: yes or no) of each fit of `baselines_out_of_fold`, in order."""
+def planned_fits(split: Folds, tile: Tile) -> list[tuple[str, str, int, str]]:
+    """(baseline, statistic, fold, random split: yes or no) of each fit of `baselines_out_of_fold`, in order."""
     own: str = tile.statistic
     fits = [(name, own, "no") for name in ("terrain", "terrain_linear", "count", "position")]
     fits += [(name, other, "no") for other in STATISTICS for name in ON_EVERY_STATISTIC if other != own]
-    return fits + [(name, own, "yes") for name in ON_RANDOM_FOLDS if len(split.compared)]
+    fits += [(name, own, "yes") for name in ON_RANDOM_FOLDS if len(split.compared)]
+    folds = {"no": split.scored.tolist(), "yes": split.compared.tolist()}
+    return [(name, statistic, fold, random) for name, statistic, random in fits for fold in folds[random]]
+
+
+@dataclass(frozen=True)
+class BaselineTask:
+    """Fit of one baseline on one fold, in whatever process.
+
+    Parameters
+    ----------
+    kept : DataFrame
+        A row for each tile with ``row``, ``col``, ``n_wells`` and ``residual_<statistic>``.
+    terrain : float array, shape (n, k)
+        `heatflow.geo.terrain_statistics` of the tiles.
+    roles : str array, shape (folds, n)
+    tile : Tile
+    seed : int
+    """
+
+    kept: pd.DataFrame
+    terrain: np.ndarray
+    roles: np.ndarray
+    tile: Tile
+    seed: int
+
+    def __call__(self, fit: tuple[str, str, int]) -> np.ndarray:
+        """Probabilities of the tiles that a fold tests, by baseline, statistic and number of the fold."""
+        name, statistic, fold = fit
+        label = classify(self.kept[f"residual_{statistic}"].to_numpy(), self.tile.edges)
+        names = {"count": ["n_wells"], "position": ["row", "col"]}.get(name)
+        columns = self.kept[names].to_numpy(dtype=float) if names else self.terrain
+        model = linear if name == "terrain_linear" else forest
+        return fit_fold(columns, label, self.roles[fold], self.tile.n_classes, model, self.seed)
 
 
 def baselines_out_of_fold(kept: pd.DataFrame, terrain: np.ndarray, split: Folds, tile: Tile, seed: int,
@@ -134,14 +181,14 @@ def baselines_out_of_fold(kept: pd.DataFrame, terrain: np.ndarray, split: Folds,
     Parameters
     ----------
     kept : DataFrame
-        A row for each tile with ``tile``, ``row``, ``col``, ``n_wells`` and ``residual_<statistic>``.
+        As in `BaselineTask`, and ``tile``.
     terrain : float array, shape (n, k)
         `heatflow.geo.terrain_statistics` of the tiles.
     split : Folds
     tile : Tile
     seed : int
     on_fit : callable
-        Called after each baseline.
+        Called after each fit of a fold.
 
     Returns
     -------
@@ -149,17 +196,15 @@ def baselines_out_of_fold(kept: pd.DataFrame, terrain: np.ndarray, split: Folds,
         ``tile``, ``baseline``, ``statistic`` (of the residuals, from which the classes follow), ``random`` (yes: on the
         random split), ``p0`` and so on.
     """
-    count, place = (kept[names].to_numpy(dtype=float) for names in (["n_wells"], ["row", "col"]))
-    columns = {"terrain": terrain, "terrain_linear": terrain, "count": count, "position": place}
+    task = BaselineTask(kept.drop(columns="geometry", errors="ignore"), terrain, split.roles, tile, seed)
+    fits = planned_fits(split, tile)
+    results = map_in_order(task, [fit[:3] for fit in fits], on_done=on_fit)
     tables = []
-    for name, statistic, random in planned_fits(split, tile):
-        label = classify(kept[f"residual_{statistic}"].to_numpy(), tile.edges)
-        roles = split.roles[split.compared if random == "yes" else split.scored]
-        model = linear if name == "terrain_linear" else forest
-        probability = out_of_fold(columns[name], label, roles, tile.n_classes, model, seed)
+    for (name, statistic, random), of_folds in groupby(fits, key=lambda fit: (fit[0], fit[1], fit[3])):
+        folds = [fit[2] for fit in of_folds]
+        probability = _mean_over_folds([next(results) for _ in folds], split.roles[folds])
         key = {"tile": kept["tile"].to_numpy(), "baseline": name, "statistic": statistic, "random": random}
         tables.append(pd.DataFrame(key).join(pd.DataFrame(probability, columns=tile.class_columns)))
-        on_fit()
     return pd.concat(tables)
 
 

@@ -97,8 +97,7 @@ class Engine:
 
     def __str__(self) -> str:
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{where}{threads}, {self.precision}{', compiled' if self.compiled else ''}"
+        return f"{where}, {self.precision}{', compiled' if self.compiled else ''}"
 
 
 def _device(name: str) -> torch.device:

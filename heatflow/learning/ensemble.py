@@ -3,24 +3,28 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from heatflow.config.schema import Params
+from heatflow.compute.mapping import map_in_order
+from heatflow.compute.task import OpeningTask
+from heatflow.config.schema import Params, Tile
 from heatflow.errors import InputError
 from heatflow.learning import training
 from heatflow.learning.augment import pipeline
 from heatflow.learning.checkpoints import Checkpoints
-from heatflow.learning.engine import Engine
+from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.patches import PatchSampler, PatchSource, Terrain, framed
+from heatflow.learning.patches import PatchSampler, PatchSource, Terrain
 
 SEED_STEP = 1000  # between the seeds of the networks of one fold
+TORCH_MEMORY = 1e9  # bytes that a process which trains takes besides its tiles
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class TrainedNetwork:
         Whether its loss never fell below that of a guess.
     dead : list of int
         Classes whose score is the same for every tile.
+    resumed : int
+        Epochs that an earlier run, which was killed, had already done.
     """
 
     fold: int
@@ -47,6 +53,7 @@ class TrainedNetwork:
     history: list[training.History]
     stuck: bool
     dead: list[int]
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,59 +89,102 @@ class Ensemble:
         return {**means, "stuck_folds": stuck, "dead_classes": dead}
 
 
-def train_folds(
-    data: FoldData, params: Params, engine: Engine, terrain: Terrain | None = None,
-    checkpoints: Checkpoints | None = None, *,
-    on_epoch: Callable[[int, training.History], object] = lambda fold, row: None,
-    on_resume: Callable[[int, int, int], object] = lambda fold, seed, epochs: None,
-    on_network: Callable[[TrainedNetwork], object] = lambda trained: None,
-) -> Ensemble:  # fmt: skip
-    """Train the networks of all folds.
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Files that networks learn from.
 
     Parameters
     ----------
-    data : FoldData
+    fold_data : tuple of Path
+        As `FoldData.load` takes them.
+    terrain, wells : Path
+        Of the stages of these names.
+    elevation : Path or None
+        From `write_surroundings`; None: networks learn from the tiles of the grid.
+    tile : Tile
+    """
+
+    fold_data: tuple[Path, ...]
+    terrain: Path
+    wells: Path
+    elevation: Path | None
+    tile: Tile
+
+    def __call__(self) -> tuple[FoldData, Terrain | None]:
+        """Open them."""
+        terrain = None if self.elevation is None else Terrain.load(self.terrain, self.wells, self.elevation, self.tile)
+        return FoldData.load(*self.fold_data), terrain
+
+
+@dataclass(frozen=True)
+class TrainingTask(OpeningTask):
+    """Training of one network, in whatever process.
+
+    Parameters
+    ----------
+    open : callable
+        Gives the data of the folds, and the terrain where training patches are cut (None: networks learn from the tiles
+        of the grid), such as `TrainingFiles`.
     params : Params
         Its sections augment, filter, model, split, tile and train.
     engine : Engine
-    terrain : Terrain, optional
-        Where training patches are cut; None: networks learn from the tiles of the grid.
     checkpoints : Checkpoints, optional
         Where states are kept, so that training that is killed can go on.
-    on_epoch : callable
-        Takes the number of the fold and the row of each epoch.
-    on_resume : callable
-        Takes the numbers of the fold and of the seed of training that goes on, and the epochs already done.
+    """
+
+    open: Callable[[], tuple[FoldData, Terrain | None]]
+    params: Params
+    engine: Engine
+    checkpoints: Checkpoints | None = None
+
+    def __call__(self, which: tuple[int, int]) -> TrainedNetwork:
+        """Train the network of a fold and seed, by their numbers."""
+        (fold, seed), p, engine = which, self.params, self.engine
+        keep_freed_memory()
+        data, terrain = self.opened
+        name = f"fold{fold}_{seed}"
+        resume = self.checkpoints.load(name) if self.checkpoints else None
+        resumed = len(resume["history"]) if resume else 0
+        save = partial(self.checkpoints.save, name) if self.checkpoints else lambda state: None
+        source, validation = _source(data, fold, p, engine, terrain), data.part(fold, "validation", engine)
+        with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
+            network = _network(p)
+            history = training.train_network(network, source, validation, p.train, engine, save, resume)
+            learnt = np.concatenate([data.members(fold, role) for role in ("train", "validation")])
+            scores = [
+                training.predict(network, data.inputs(fold, some, engine.device).to(engine.dtype), len(some), engine)
+                for some in np.split(learnt, np.arange(p.train.batch_size, len(learnt), p.train.batch_size))
+            ]
+        stuck, dead = training.stuck_at_chance(history, network.classes), training.dead_classes(torch.cat(scores))
+        return TrainedNetwork(fold, seed, network.cpu(), history, stuck, dead, resumed)
+
+
+def train_folds(
+    task: TrainingTask, on_network: Callable[[TrainedNetwork], object] = lambda trained: None,
+    on_done: Callable[[], object] = lambda: None,
+) -> Ensemble:  # fmt: skip
+    """Train the networks of all folds, side by side.
+
+    Parameters
+    ----------
+    task : TrainingTask
     on_network : callable
-        Takes each trained network.
+        Takes each trained network, fold by fold and seed by seed.
+    on_done : callable
+        Called whenever one is trained.
 
     Raises
     ------
     InputError
         A fold would be tested on a copy of what it learns from, or a loss is no longer finite.
     """
+    data, _ = task.opened
     _refuse_duplicates(data)
-    whole = None if terrain is None else framed(terrain.elevation).to(engine.device)
-    trained = []
-    for fold in range(data.folds):
-        parts = [data.part(fold, role, engine) for role in ("train", "validation")]
-        source = _source(data, fold, params, engine, parts[0], terrain, whole)
-        for seed in range(params.train.seeds):
-            name = f"fold{fold}_{seed}"
-            resume = checkpoints.load(name) if checkpoints else None
-            if resume:
-                on_resume(fold, seed, len(resume["history"]))
-            save = partial(checkpoints.save, name) if checkpoints else lambda state: None
-            with training.reproducible(params.train.seed + fold + SEED_STEP * seed):
-                network = _network(params)
-                history = training.train_network(
-                    network, source, parts[1], params.train, engine, partial(on_epoch, fold), save, resume
-                )
-                tiles = torch.cat([part.tiles for part in parts])
-                scores = training.predict(network, tiles, params.train.batch_size, engine)
-            stuck, dead = training.stuck_at_chance(history, network.classes), training.dead_classes(scores)
-            trained.append(TrainedNetwork(fold, seed, network.cpu(), history, stuck, dead))
-            on_network(trained[-1])
+    networks, trained = list(product(range(data.folds), range(task.params.train.seeds))), []
+    memory = TORCH_MEMORY + 2 * data.tiles.pixels[:1].nbytes * len(data.table)
+    for one in map_in_order(task, networks, memory=memory, alone=task.engine.device.type != "cpu", on_done=on_done):
+        trained.append(one)
+        on_network(one)
     return Ensemble(trained)
 
 
@@ -156,15 +206,15 @@ def _network(params: Params) -> NetworkInNetwork:
 
 
 def _source(
-    data: FoldData, fold: int, params: Params, engine: Engine, learnt: training.Part, terrain: Terrain | None,
-    whole: torch.Tensor | None,
+    data: FoldData, fold: int, params: Params, engine: Engine, terrain: Terrain | None
 ) -> training.Source:  # fmt: skip
-    """What the networks of a fold learn from: its tiles, or patches of the `whole` terrain in its training part."""
+    """What the networks of a fold learn from: its tiles, or patches of the terrain in its training part."""
     augment = params.augment
-    if terrain is None or whole is None:
-        return training.TileSource(learnt, pipeline(flip=augment.flip, rotation=augment.rotation, noise=augment.noise))
+    if terrain is None:
+        turned = pipeline(flip=augment.flip, rotation=augment.rotation, noise=augment.noise)
+        return training.TileSource(data.part(fold, "train", engine), turned)
     row, col, label = (data.table[name].to_numpy()[data.members(fold, "train")] for name in ("row", "col", "label"))
     excluded = data.excluded(fold, terrain.tiles, params.split.buffer)
     sampler = PatchSampler(terrain, row, col, label, excluded, params.tile, params.filter, augment)
     noise = pipeline(flip=False, rotation=0, noise=augment.noise)
-    return PatchSource(sampler, whole, data.scalings[fold], noise, engine.dtype)
+    return PatchSource(sampler, data.scalings[fold], noise, engine)

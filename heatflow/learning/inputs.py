@@ -28,7 +28,9 @@ def normalise(tiles: torch.Tensor, scaling: dict[str, float]) -> torch.Tensor:
     tensor([[[[0., 1.],
               [1., 2.]]]])
     """
-    scaled = (tiles - scaling["offset"]) / scaling["scale"]
+    scaled = (tiles - scaling["offset"]).div_(scaling["scale"])
+    if scaled.sum().isfinite():  # nothing is missing, as in most; a sum is the quickest way to tell
+        return scaled
     # A tile alone would be summed by several threads, to last digits that depend on their number.
     summed = scaled if len(scaled) > 1 else scaled.expand(2, -1, -1, -1)
     mean = summed.nanmean(dim=(2, 3), keepdim=True).nan_to_num()[: len(scaled)]

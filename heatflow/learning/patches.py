@@ -4,6 +4,7 @@ Turned tiles of a fixed grid lack terrain in their corners, and there are only a
 patch cut from the raster has real terrain everywhere, and the class of the wells that fall inside it as cut.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import chain
@@ -23,6 +24,7 @@ from heatflow.geo.low_data import data_statistics, low_data
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import open_written
 from heatflow.io.vectors import read_features
+from heatflow.learning.engine import Engine
 from heatflow.learning.inputs import normalise
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
@@ -55,12 +57,12 @@ class Patches:
 
 @dataclass(frozen=True)
 class Terrain:
-    """The whole raster in memory, and the wells on it.
+    """The raster, and the wells on it.
 
     Parameters
     ----------
     elevation : float32 array, shape (height, width)
-        Metres, NaN where there is no data.
+        Metres, NaN where there is no data; mapped from a file, it holds terrain around the tiles alone.
     well : float64 array, shape (m, 2)
         Row and column of each well, pixels from the raster's corner.
     residual : float64 array, shape (m,)
@@ -74,13 +76,44 @@ class Terrain:
     tiles: TileGrid
 
     @classmethod
-    def load(cls, terrain: str | Path, wells: str | Path, tile: Tile = Tile()) -> "Terrain":
-        """Read what the terrain and wells stages wrote."""
+    def load(cls, terrain: str | Path, wells: str | Path, elevation: str | Path, tile: Tile = Tile()) -> "Terrain":
+        """Read what the terrain and wells stages wrote, with the elevation that `write_surroundings` wrote."""
         with open_written(terrain) as raster:
-            grid, elevation = Grid.from_dataset(raster), raster.read(1)
+            grid = Grid.from_dataset(raster)
         table = read_features(wells)
         place = np.column_stack(grid.position(*shapely.get_coordinates(table.geometry.array).T))
-        return cls(elevation, place, table["residual"].to_numpy(), TileGrid(grid, tile.size, tile.step))
+        mapped = np.load(elevation, mmap_mode="r")
+        return cls(mapped, place, table["residual"].to_numpy(), TileGrid(grid, tile.size, tile.step))
+
+
+def write_surroundings(terrain: str | Path, path: Path, tile: Tile, row: np.ndarray, col: np.ndarray) -> None:
+    """Write the terrain that patches around tiles can reach into a file that processes map and share.
+
+    The file is as large as the raster, but only blocks within reach of a tile are written: where a file system knows
+    holes, the others take no space. A compressed raster would be decompressed again for every patch.
+
+    Parameters
+    ----------
+    terrain : str or Path
+        Raster that the terrain stage wrote.
+    path : Path
+        Of an npy file.
+    tile : Tile
+        Size and step of the tiles.
+    row, col : int array, shape (n,)
+        The tiles.
+    """
+    with open_written(terrain) as raster:
+        grid = Grid.from_dataset(raster)
+        centre = TileGrid(grid, tile.size, tile.step).centres(row, col)
+        reach = tile.size / 2 * (1 + np.sqrt(2)) + REACH  # a patch's centre may be half a tile away
+        elevation = np.lib.format.open_memmap(path, "w+", np.float32, grid.shape)
+        for _, window in raster.block_windows(1):
+            middle = np.array([window.row_off + window.height / 2, window.col_off + window.width / 2])
+            half = np.array([window.height / 2, window.width / 2]) + reach
+            if (np.abs(centre - middle) <= half).all(axis=1).any():
+                elevation[window.toslices()] = raster.read(1, window=window)
+        elevation.flush()
 
 
 class PatchSampler:
@@ -195,40 +228,43 @@ class PatchSampler:
         return low_data(data_statistics(value), self.rules).to_numpy() == ""
 
 
-def framed(elevation: np.ndarray) -> torch.Tensor:
-    """The raster in a frame of one pixel without data, for `cut`; float32 (height + 2, width + 2)."""
-    return functional.pad(torch.from_numpy(elevation), (1, 1, 1, 1), value=torch.nan)
-
-
-def cut(elevation: torch.Tensor, patches: Patches, size: int) -> torch.Tensor:
-    """Elevation under patches, bilinear.
+def cut(
+    elevation: np.ndarray, patches: Patches, size: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:  # fmt: skip
+    """Elevation under patches, bilinear: a small window around each is read, and all are sampled at once.
 
     Parameters
     ----------
-    elevation : float32 tensor, shape (height + 2, width + 2)
-        From `framed`, on the device.
+    elevation : float32 array, shape (height, width)
+        Of a `Terrain`.
     patches : Patches
     size : int
         Edge of a patch, pixels.
+    device : torch.device or str, optional
 
     Returns
     -------
     float32 tensor, shape (n, 1, size, size)
         Metres, NaN where there is no data.
     """
-    device, n = elevation.device, len(patches.angle)
-    height, width = elevation.shape
-    centre = torch.from_numpy(patches.centre + 1).to(device, torch.float32)  # past the frame
+    edge = math.ceil(size * math.sqrt(2)) + 4
+    first = np.floor(patches.centre).astype(int) - edge // 2
+    windows = np.full((len(first), 1, edge, edge), np.nan, dtype=np.float32)
+    for window, (top, left) in zip(windows[:, 0], first.tolist(), strict=True):
+        above, before = max(-top, 0), max(-left, 0)
+        there = elevation[max(top, 0) : max(top + edge, 0), max(left, 0) : max(left + edge, 0)]
+        window[above : above + there.shape[0], before : before + there.shape[1]] = there
+    centre = torch.from_numpy(patches.centre - first).to(device, torch.float32)
     angle = torch.from_numpy(patches.angle).to(device, torch.float32)
     side = torch.from_numpy(np.where(patches.mirrored, -1.0, 1.0)).to(device, torch.float32)[:, None]
     at = torch.arange(size, device=device, dtype=torch.float32) + 0.5 - size / 2
     cos, sin = angle.cos()[:, None] * at, angle.sin()[:, None] * at
-    # places in the raster, from -1 to 1 across it: centre + right * (cos, sin) + down * (-sin, cos)
-    x, y = (side * cos + centre[:, 1:]) * (2 / width) - 1, (side * sin + centre[:, :1]) * (2 / height) - 1
-    grid = torch.empty(n, size, size, 2, device=device)
-    torch.sub(x[:, None, :], sin[:, :, None] * (2 / width), out=grid[..., 0])
-    torch.add(y[:, None, :], cos[:, :, None] * (2 / height), out=grid[..., 1])
-    image = elevation.expand(n, 1, height, width)
+    # places in the window, from -1 to 1 across it: centre + right * (cos, sin) + down * (-sin, cos)
+    x, y = (side * cos + centre[:, 1:]) * (2 / edge) - 1, (side * sin + centre[:, :1]) * (2 / edge) - 1
+    grid = torch.empty(len(first), size, size, 2, device=device)
+    torch.sub(x[:, None, :], sin[:, :, None] * (2 / edge), out=grid[..., 0])
+    torch.add(y[:, None, :], cos[:, :, None] * (2 / edge), out=grid[..., 1])
+    image = torch.from_numpy(windows).to(device)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -238,29 +274,24 @@ class PatchSource:
     Parameters
     ----------
     sampler : PatchSampler
-    elevation : float32 tensor, shape (height + 2, width + 2)
-        From `framed`, on the device; all folds share it.
     scaling : dict
         Of the fold.
     augment : torchvision.transforms.v2.Transform
         What is done to a batch besides turning and mirroring, which are part of the places.
-    dtype : torch.dtype
-        Of the tiles.
+    engine : Engine
     """
 
     def __init__(
-        self, sampler: PatchSampler, elevation: torch.Tensor, scaling: dict[str, float], augment: v2.Transform,
-        dtype: torch.dtype = torch.float32,
+        self, sampler: PatchSampler, scaling: dict[str, float], augment: v2.Transform, engine: Engine
     ) -> None:  # fmt: skip
-        self.sampler, self.elevation, self.scaling = sampler, elevation, scaling
-        self.augment, self.dtype = augment, dtype
+        self.sampler, self.scaling, self.augment, self.engine = sampler, scaling, augment, engine
         self.labels = torch.from_numpy(sampler.home_label)
 
     def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, (steps, batch)."""
         patches = self.sampler.draw(np.random.default_rng(int(torch.randint(2**62, ()))))
+        elevation, size, device = self.sampler.terrain.elevation, self.sampler.size, self.engine.device
         for chosen in order.numpy():
             batch = patches[chosen]
-            tiles = normalise(cut(self.elevation, batch, self.sampler.size), self.scaling)
-            label = torch.from_numpy(batch.label).to(self.elevation.device)
-            yield self.augment(tiles.to(self.dtype)), label
+            tiles = normalise(cut(elevation, batch, size, device), self.scaling)
+            yield self.augment(tiles.to(self.engine.dtype)), torch.from_numpy(batch.label).to(device)

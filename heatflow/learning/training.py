@@ -81,8 +81,7 @@ def reproducible(seed: int) -> Iterator[None]:
 
 def train_network(
     network: NetworkInNetwork, source: Source, validation: Part, recipe: Recipe, engine: Engine,
-    on_epoch: Callable[[History], object] = lambda row: None, on_state: Callable[[State], object] = lambda state: None,
-    resume: State | None = None,
+    on_state: Callable[[State], object] = lambda state: None, resume: State | None = None,
 ) -> list[History]:  # fmt: skip
     """Train a network in place.
 
@@ -98,8 +97,6 @@ def train_network(
     validation : Part
     recipe : Recipe
     engine : Engine
-    on_epoch : callable
-        Takes the row of each epoch, those before `resume` among them.
     on_state : callable
         Takes, after each epoch, all that it takes to go on from there.
     resume : dict, optional
@@ -126,12 +123,9 @@ def train_network(
     run = _Run.start(network, source, recipe, engine)
     if resume:
         run.restore(resume)
-    for row in run.history:
-        on_epoch(row)
     while not run.ended:
-        row = run.epoch(source, validation)
+        run.epoch(source, validation)
         on_state(run.state())
-        on_epoch(row)
     if run.best["weights"] is not None:
         network.load_state_dict(run.best["weights"])
     return run.history
@@ -182,7 +176,7 @@ class _Run:
         stale = patience is not None and epochs > 0 and epochs - self.best["epoch"] >= patience
         return stale or epochs >= self.recipe.epochs
 
-    def epoch(self, source: Source, validation: Part) -> History:
+    def epoch(self, source: Source, validation: Part) -> None:
         """Train one epoch and measure it."""
         network, recipe, engine = self.network, self.recipe, self.engine
         number = len(self.history) + 1
@@ -198,7 +192,6 @@ class _Run:
         self.history.append(row)
         if recipe.early_stopping is not None and loss < self.best["loss"]:
             self.best = {"loss": loss, "epoch": number, "weights": copy.deepcopy(network.state_dict())}
-        return row
 
 
 def train_one_epoch(

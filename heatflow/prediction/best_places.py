@@ -75,7 +75,7 @@ def best_places(windows: pd.DataFrame, window_grid: WindowGrid, threshold: float
     Parameters
     ----------
     windows : DataFrame
-        As `heatflow.prediction.prediction_map.predict_windows` gives it.
+        As `heatflow.prediction.prediction_map.MapTask` gives it.
     window_grid : WindowGrid
     threshold : float
         Largest dissimilarity index in the area of applicability.

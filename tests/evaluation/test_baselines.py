@@ -67,11 +67,11 @@ def test_every_baseline_is_fitted_on_the_folds_and_statistics_that_it_is_compare
     tile, fits = Tile(edges=[50], binary_edge=50), []
     table = baselines_out_of_fold(kept, np.arange(8.0).reshape(4, 2), split, tile, 0, lambda: fits.append(1))
     assert list(table.columns) == ["tile", "baseline", "statistic", "random", "p0", "p1"]
-    assert len(table) == 4 * len(fits) == 4 * (15 if random else 13)
+    assert len(table) == 2 * len(fits) == 4 * (15 if random else 13)
     write_csv(tmp_path / "baselines.csv", table)
     ids = np.array([1, 3, 5, 7])
     fitted = read_baselines(tmp_path / "baselines.csv", ids, tile.class_columns)
-    assert list(fitted) == planned_fits(split, tile)
+    assert list(fitted) == list(dict.fromkeys(fit[:2] + fit[3:] for fit in planned_fits(split, tile)))
     assert {name for name, statistic, _ in fitted if statistic == "median"} == {"terrain", "count", "position"}
     own = table[(table["baseline"] == "count") & (table["statistic"] == "max")].set_index("tile")
     np.testing.assert_allclose(fitted["count", "max", "no"], own.loc[ids, ["p0", "p1"]], rtol=1e-5)

@@ -10,12 +10,16 @@ from sklearn.metrics import roc_auc_score
 from heatflow.errors import InputError
 from heatflow.geo.tiles import PackedTiles
 from heatflow.learning.checkpoints import Checkpoints
-from heatflow.learning.ensemble import train_folds
+from heatflow.learning.ensemble import TrainingTask, train_folds
 from heatflow.learning.training import predict
 
 
+def task(data, params, engine, terrain=None, checkpoints=None):
+    return TrainingTask(lambda: (data, terrain), params, engine, checkpoints)
+
+
 def out_of_fold_auc(data, params, engine):
-    ensemble, label = train_folds(data, params, engine), data.table["label"].to_numpy()
+    ensemble, label = train_folds(task(data, params, engine)), data.table["label"].to_numpy()
     aucs = []
     for fold, networks in enumerate(ensemble.networks):
         index = data.members(fold, "test")
@@ -41,7 +45,7 @@ def test_training_that_was_killed_goes_on_to_the_same_networks(
     region, terrain, params, engine, tmp_path, monkeypatch
 ):  # fmt: skip
     params = params.model_copy(update={"train": params.train.model_copy(update={"seeds": 2, "epochs": 2})})
-    whole = train_folds(region, params, engine, terrain)
+    whole = train_folds(task(region, params, engine, terrain))
     save, saved = Checkpoints.save, []
 
     def ended(self, name, state):
@@ -53,14 +57,9 @@ def test_training_that_was_killed_goes_on_to_the_same_networks(
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", ended)
         with pytest.raises(KeyboardInterrupt):
-            train_folds(region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32))
-    resumed, rows = [], []
-    again = train_folds(
-        region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32),
-        on_epoch=lambda fold, row: rows.append((fold, row["epoch"])), on_resume=lambda *at: resumed.append(at),
-    )  # fmt: skip
-    assert resumed == [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 1)]
-    assert len(rows) == 12
+            train_folds(task(region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32)))
+    again = train_folds(task(region, params, engine, terrain, Checkpoints(tmp_path, "0" * 32)))
+    assert [one.resumed for one in again.trained] == [2, 2, 2, 1, 0, 0]
     assert again.curves.equals(whole.curves)
     assert again.metrics == whole.metrics
     for a, b in zip(np.ravel(again.networks), np.ravel(whole.networks), strict=True):
@@ -69,7 +68,7 @@ def test_training_that_was_killed_goes_on_to_the_same_networks(
 
 def test_what_came_of_training(region, params, engine):
     trained = []
-    ensemble = train_folds(region, params, engine, on_network=trained.append)
+    ensemble = train_folds(task(region, params, engine), trained.append)
     assert ensemble.trained == trained
     assert [len(fold) for fold in ensemble.networks] == [1, 1, 1]
     assert ensemble.curves["fold"].tolist() == [name for name in "012" for _ in range(3)]
@@ -86,4 +85,4 @@ def test_copies_of_test_tiles_are_refused(region, params, engine):
     pixels[region.members(0, "test")[0]] = pixels[region.members(0, "train")[0]]
     copied = dataclasses.replace(region, tiles=PackedTiles(pixels, region.tiles.ids))
     with pytest.raises(InputError, match="holds the same pixels as tile"):
-        train_folds(copied, params, engine)
+        train_folds(task(copied, params, engine))

@@ -17,7 +17,7 @@ from heatflow.learning.patches import (
     PatchSource,
     Terrain,
     cut,
-    framed,
+    write_surroundings,
 )
 
 SIZE = 20
@@ -58,7 +58,7 @@ def test_patches_are_cut_to_the_pixel_and_turned_as_they_say():
         (np.pi, False, here[::-1, ::-1]),
         (np.pi / 2, True, np.rot90(here)[:, ::-1]),
     ]:
-        patch = cut(framed(t.elevation), Patches(one, np.array([angle]), np.array([mirrored]), np.zeros(1)), SIZE)
+        patch = cut(t.elevation, Patches(one, np.array([angle]), np.array([mirrored]), np.zeros(1)), SIZE)
         np.testing.assert_allclose(patch[0, 0].numpy(), expected, atol=0.05)
 
 
@@ -66,7 +66,7 @@ def test_a_turned_patch_shows_the_plane_that_it_lies_on():
     row, column = np.mgrid[:100, :120] + 0.5
     plane = (3 * column - 2 * row).astype(np.float32)
     angle, centre = 0.7, np.array([[41.3, 60.9]])
-    patch = cut(framed(plane), Patches(centre, np.array([angle]), np.array([False]), np.zeros(1)), SIZE)[0, 0].numpy()
+    patch = cut(plane, Patches(centre, np.array([angle]), np.array([False]), np.zeros(1)), SIZE)[0, 0].numpy()
     v, u = np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2
     x = 60.9 + u * np.cos(angle) - v * np.sin(angle)
     y = 41.3 + u * np.sin(angle) + v * np.cos(angle)
@@ -75,9 +75,7 @@ def test_a_turned_patch_shows_the_plane_that_it_lies_on():
 
 def test_beyond_the_raster_there_is_no_data_and_nodata_takes_the_mean_of_the_patch():
     t = terrain()
-    patch = cut(
-        framed(t.elevation), Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE
-    )
+    patch = cut(t.elevation, Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE)
     assert patch[0, 0, :5].isnan().all()
     assert patch[0, 0, 6:].isfinite().all()  # a sample beside missing data may count as missing
     scaling = {"offset": 3.0, "scale": 7.0}
@@ -121,7 +119,7 @@ def test_no_patch_shows_a_pixel_of_a_excluded_square_and_a_planted_leak_is_seen(
     around = (row != 3) | (col != 3)
     for excluded, leaks in ((np.array([[70.0, 70.0, 10.0]]), False), (np.zeros((0, 3)), True)):
         sampler = PatchSampler(t, row[around], col[around], np.zeros(8, dtype=int), excluded, TILE, RULES)
-        highest = max(cut(framed(t.elevation), p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
+        highest = max(cut(t.elevation, p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
         assert (highest > sentinel / 100) == leaks
 
 
@@ -153,7 +151,7 @@ def test_patches_hold_enough_wells_and_data():
     sampler = PatchSampler(t, row, col, np.zeros(len(row), dtype=int), NONE, tile, rules, Augment(flip=False))
     for p in places(sampler, 10):
         moved = (p.angle != 0) | (p.centre != sampler.home).any(axis=1)
-        valid = cut(framed(t.elevation), p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
+        valid = cut(t.elevation, p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
         assert (valid[moved] > 0.8).all()  # by a probe of 16 x 16 points
         assert not p.mirrored.any()
         assert moved.sum() > 5
@@ -163,12 +161,12 @@ def test_patches_hold_enough_wells_and_data():
 
 
 @pytest.mark.parametrize("statistic", ["max", "median"])
-def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statistic):
+def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statistic, engine):
     t = terrain()
     row, col = (v.ravel() for v in np.mgrid[2:6, 2:6])
     tile = TILE.model_copy(update={"statistic": statistic})
     sampler = PatchSampler(t, row, col, np.zeros(16, dtype=int), NONE, tile, RULES)
-    source = PatchSource(sampler, framed(t.elevation), {"offset": 0.0, "scale": 1.0}, v2.Identity(), torch.float32)
+    source = PatchSource(sampler, {"offset": 0.0, "scale": 1.0}, v2.Identity(), engine)
     epochs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -179,3 +177,21 @@ def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statist
         assert torch.equal(a, b)
         assert torch.equal(la, lb)
     assert not torch.equal(epochs[0][0][0], epochs[2][0][0])
+
+
+def test_surroundings_hold_all_that_patches_around_tiles_reach_and_no_more(tmp_path, write_raster):
+    t = terrain(height=1200, width=1000)
+    t.elevation[40:60, 30:70] = np.nan
+    raster, path = (
+        write_raster(t.elevation, resolution=1, nodata=np.nan, tiled=True, blockxsize=64, blockysize=64),
+        (tmp_path / "elevation.npy"),
+    )
+    row, col = np.array([0, 2, 30]), np.array([1, 3, 49])
+    write_surroundings(raster, path, TILE, row, col)
+    mapped = np.load(path, mmap_mode="r")
+    near = Terrain(mapped, t.well, t.residual, t.tiles)
+    samplers = [PatchSampler(each, row, col, np.zeros(3, dtype=int), NONE, TILE, RULES) for each in (t, near)]
+    for p, same in zip(*map(places, samplers), strict=True):
+        np.testing.assert_array_equal(p.centre, same.centre)
+        assert torch.equal(cut(t.elevation, p, SIZE).nan_to_num(), cut(mapped, p, SIZE).nan_to_num())
+    assert (mapped == 0).mean() > 0.9

@@ -35,7 +35,7 @@ def test_training_that_was_ended_goes_on_to_the_same_bytes(finished, inputs, mon
         path.unlink()
     capsys.readouterr()
     assert finished.run("train", **changes) == 0
-    assert "goes on after epoch" in capsys.readouterr().out
+    assert "went on after epoch" in capsys.readouterr().out
     assert models(finished.path) == whole
     assert (finished.path / "metrics/curves.csv").read_bytes() == curves
     assert not list((finished.path / "data/.checkpoints").iterdir())

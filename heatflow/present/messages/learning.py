@@ -44,16 +44,14 @@ def network_name(fold: int, seed: int, seeds: int) -> str:
     return f"fold {fold}" if seeds == 1 else f"fold {fold}, seed {seed}"
 
 
-def resume_lines(fold: int, seed: int, seeds: int, epochs: int) -> Iterator[str]:
-    """Where training goes on."""
-    yield f"{network_name(fold, seed, seeds)}: goes on after epoch {epochs}, where an earlier run ended"
-
-
 def network_lines(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:
-    """Loss and accuracy in the last epoch."""
+    """Where training went on, and loss and accuracy in the last epoch."""
+    name = network_name(trained.fold, trained.seed, seeds)
+    if trained.resumed:
+        yield f"{name}: went on after epoch {trained.resumed}, where an earlier run ended"
     text = "loss {train_loss:.3f} training, {validation_loss:.3f} validation; accuracy {train_accuracy:.1%}, "
     last = (text + "{validation_accuracy:.1%}").format(**trained.history[-1])
-    yield f"{network_name(trained.fold, trained.seed, seeds)}: {last}"
+    yield f"{name}: {last}"
 
 
 def network_warnings(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:

@@ -1,0 +1,19 @@
+"""Tasks that open files once in each process."""
+
+from functools import cached_property
+from typing import Any
+
+
+class OpeningTask:
+    """A task with a function ``open``, of no arguments, that gives what every item needs.
+
+    Each process opens for itself, once: what is open is not sent.
+    """
+
+    @cached_property
+    def opened(self) -> Any:
+        """What ``open`` gives."""
+        return self.open()  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "opened"}
