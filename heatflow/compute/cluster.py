@@ -53,6 +53,10 @@ def pool(scheduler: str, jobs: int) -> Iterator[tuple[Executor, int]]:
                 f"HEATFLOW_SCHEDULER={scheduler}: no scheduler with a worker answers there; "
                 "start both, or unset HEATFLOW_SCHEDULER to compute on this machine"
             ) from error
+        except TypeError as error:  # of Dask, which was asked for tls:// and finds no certificates
+            raise InputError(
+                f"HEATFLOW_SCHEDULER={scheduler}: no certificates in Dask's configuration, distributed.comm.tls"
+            ) from error
         executor = client.get_executor(pure=False)
         try:
             yield executor, max(jobs if scheduler == "slurm" else len(client.nthreads()), 1)
@@ -75,12 +79,11 @@ def _slurm(jobs: int) -> Iterator["SLURMCluster"]:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise _not_installed("slurm") from error
-    described = dask.config.get("jobqueue.slurm")
-    if described["memory"] is None:
+    if dask.config.get("jobqueue.slurm.memory") is None:
         raise InputError(
             "HEATFLOW_SCHEDULER=slurm: describe a job in Dask's configuration, jobqueue.slurm: memory, queue, walltime"
         )
-    folder = described["shared-temp-directory"] or "~"  # of the certificates, which the jobs read
+    folder = dask.config.get("jobqueue.slurm.shared-temp-directory") or "~"  # of the certificates, which the jobs read
     with SLURMCluster(cores=1, processes=1, security=True, shared_temp_directory=folder) as cluster:
         try:  # the cluster itself would log what sbatch says, and wait for ever
             test = ["sbatch", "--test-only"]

@@ -101,6 +101,12 @@ def test_a_cluster_that_is_not_there_is_a_fault_of_the_machine(nowhere, monkeypa
     assert "Traceback" not in said
 
 
+def test_encryption_without_certificates_is_refused(nowhere, monkeypatch):
+    monkeypatch.setenv("HEATFLOW_SCHEDULER", nowhere.replace("tcp", "tls"))
+    with pytest.raises(InputError, match=r"no certificates in Dask's configuration, distributed\.comm\.tls"):
+        list(map_in_order(tasks.square, range(3)))
+
+
 def test_without_the_libraries_the_command_that_installs_them_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setenv("HEATFLOW_SCHEDULER", "tcp://127.0.0.1:8786")
