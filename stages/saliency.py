@@ -46,16 +46,16 @@ def main() -> None:
             engine, p.saliency.batch_size,
         )  # fmt: skip
         with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
-            tiles = files.open(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
+            files.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 
         def write(maps: MethodMaps) -> None:
             path = rasters / f"{maps.method}.tif"
             write_maps(path, maps.bands(p.tile, p.saliency.target), row, col, grid, maps.units)
             write_style(path.with_suffix(".qml"), 1, -maps.limit(), maps.limit(), SALIENCY_COLOURS)
-            save(maps_figure(maps, tiles, p.saliency.target), figures / f"{maps.method}.png")
+            save(maps_figure(maps, files.open(), p.saliency.target), figures / f"{maps.method}.png")
 
         with progress(0, "maps, then tests", "item") as bar:
-            found = explain(files, tiles, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
+            found = explain(files, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
         for name, figure in summary_figures(found).items():
             save(figure, figures / f"{name}.png")
         write_csv(rasters / "association.csv", found.tile_association)

@@ -151,12 +151,11 @@ def associate_maps(
     tiles: ExplainedTiles, draws: int, method: str, explained: str | int | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`Association.of_maps` of the maps of a method on disk, without what has no data, or of the edge detector."""
-    if explained is None:
-        return _of_tiles(tiles).of_maps(method, np.asarray(tiles.attributes["edge"]), draws)
-    missing = np.isnan(tiles.networks.data.elevation(tiles.sample))
-    return _of_tiles(tiles).of_maps(
-        method, np.where(missing, np.nan, tiles.maps(method, explained)[tiles.sample]), draws
-    )
+    maps = np.asarray(tiles.attributes["edge"])
+    if explained is not None:
+        missing = np.isnan(tiles.networks.data.elevation(tiles.sample))
+        maps = np.where(missing, np.nan, tiles.maps(method, explained)[tiles.sample])
+    return _of_tiles(tiles).of_maps(method, maps, draws)
 
 
 def associate(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice, product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,27 @@ from heatflow.compute.mapping import map_in_order
 from heatflow.config.schema import Saliency
 from heatflow.explanation.ablation import ablation_effect
 from heatflow.explanation.association import associate_maps
-from heatflow.explanation.attribution import importance
+from heatflow.explanation.attribution import TITLES, importance
 from heatflow.explanation.dead_channels import dead_channels_of
 from heatflow.explanation.distance_profile import distance_table
-from heatflow.explanation.explained_tiles import ExplainedTiles, Item, TileFiles
+from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
 from heatflow.explanation.known_features import CONTROLS, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
 from heatflow.explanation.removal import Curves, mean_curves, removal_scores
 from heatflow.explanation.sanity import (
-    RANDOM_ORDERS, Weights, control_curves, find_removable, fit_shuffled, judge, method_curves, randomisation,
-)  # fmt: skip
+    RANDOM_ORDERS,
+    Weights,
+    control_curves,
+    find_removable,
+    fit_shuffled,
+    judge,
+    method_curves,
+    randomisation,
+)
 from heatflow.explanation.verdict import verdict
+from heatflow.learning.training import reproducible
 
+Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function of the tiles, and its other arguments: few, and small
 MEMORY = 1.2e9  # bytes that a process takes
 DISTANCES = np.arange(0, 21_000, 1_000)  # m, edges of the bins of distance to known features
 
@@ -74,8 +83,20 @@ class Explanation:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Task:
+    """Computes any item in whatever process; what else is computed there makes no difference."""
+
+    files: TileFiles
+
+    def __call__(self, item: Item) -> Any:
+        function, arguments = item
+        with reproducible(self.files.seed):
+            return function(self.files.open(), *arguments)
+
+
 def explain(
-    files: TileFiles, tiles: ExplainedTiles, saliency: Saliency, skill_low: float, *,
+    files: TileFiles, saliency: Saliency, skill_low: float, *,
     on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
     on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
@@ -86,9 +107,7 @@ def explain(
     Parameters
     ----------
     files : TileFiles
-        What other processes open.
-    tiles : ExplainedTiles
-        The same, opened.
+        The attributes of the sample are in its folder; maps are kept there too.
     saliency : Saliency
     skill_low : float
         Lower end of the interval of the networks' AUC.
@@ -99,55 +118,44 @@ def explain(
     on_done : callable, optional
         Called when an item is done.
     """
+    tiles = files.open()
 
     def side_by_side(items: list[Item]) -> Iterator[Any]:
         on_items(len(items))
-        alone = files.engine.device.type != "cpu"
-        return map_in_order(files, items, memory=MEMORY, alone=alone, on_done=on_done)
+        on_gpu = files.engine.device.type != "cpu"
+        return map_in_order(Task(files), items, memory=MEMORY, alone=on_gpu, on_done=on_done)
 
     shuffled, places = _draw(tiles, saliency, side_by_side)
     known = find_known_features(tiles)
     tested = next((name for name in known if name != "range_front"), None)
-    controls = dict.fromkeys(["random", *CONTROLS] if tested else ())
-    folds = np.unique(tiles.networks.data.test_fold).tolist()
-    results = side_by_side(
-        [
-            *((control_curves, (places, control)) for control in (*range(RANDOM_ORDERS), "slope")),
-            *((score_control, (tested, name)) for name in controls),
-            *chain.from_iterable(_tests(method, saliency, shuffled, places, tested) for method in saliency.methods),
-            (associate_maps, (saliency.draws, "edge_detector")),
-            *((effect_of, (name,)) for name in known),
-            *((dead_channels_of, (fold,)) for fold in folds),
-        ]
-    )
+    controls = ["random", *CONTROLS] if tested else []
+    results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
     *at_random, of_slope = islice(results, RANDOM_ORDERS + 1)
     curves = {"random": mean_curves(at_random), "slope": of_slope}
-    block = tiles.block[tiles.sample[places]]
-    scores_of, distances = {}, []
-    for name in controls:
-        scores_of[name], profile = next(results)
-        distances += [profile] if name in ("slope", "edge") else []
-    methods, tables = {}, []
+    block, compared = tiles.block[tiles.sample[places]], dict(curves)
+    scored = {name: next(results) for name in controls}
+    distances = [scored[name][1] for name in ("slope", "edge") if tested]
+    methods: dict[str, dict[str, Any]] = {}
+    tables: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for method in saliency.methods:
         randomised, curves[method], statistics, table = islice(results, 4)
-        compared = {name: curves[name] for name in ("random", "slope")}
         removal = removal_scores(curves[method], compared, block, tiles.seed)
-        scores = statistics | judge(randomised, removal)
+        methods[method] = statistics | judge(randomised, removal)
         if tested:
-            scores[tested], profile = next(results)
+            methods[method][tested], profile = next(results)
             distances.append(profile)
         tables.append(table)
-        methods[method] = scores
-        on_maps(MethodMaps.read(tiles, method, saliency, scores))
+        on_maps(MethodMaps.read(tiles, method, saliency, methods[method]))
     tables.insert(0, next(results))
     pooled, single = (pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
     effects = {name: next(results) for name in known}
     dead = {f"relu_{k}": share for k, share in enumerate(np.mean([*results], axis=0).tolist(), start=1)}
+    of_controls = {name: scores for name, (scores, _) in scored.items()}
+    answer = verdict(skill_low, tested, methods, effects, of_controls)
+    profiles = pd.concat(distances, ignore_index=True) if tested else None
     return Explanation(
-        len(tiles.predictions), tested, methods, scores_of, curves, effects,
-        verdict(skill_low, tested, methods, effects, scores_of), dead, pooled, single,
-        pd.concat(distances, ignore_index=True) if tested else None,
-    )  # fmt: skip
+        len(tiles.predictions), tested, methods, of_controls, curves, effects, answer, dead, pooled, single, profiles
+    )
 
 
 def _draw(
@@ -165,37 +173,43 @@ def _draw(
     return shuffled, places
 
 
-def _tests(method: str, saliency: Saliency, shuffled: Weights, places: np.ndarray, tested: str | None) -> list[Item]:
-    """What is tested of a method."""
-    drawn = method, saliency.target
-    items: list[Item] = [
-        (randomisation, (method, shuffled)),
-        (method_curves, (places, *drawn, saliency.smooth_shifts)),
-        (method_statistics, (*drawn, saliency.smooth_shifts)),
-        (associate_maps, (saliency.draws, *drawn)),
-    ]
-    return [*items, (score_method, (tested, method, saliency.smooth_shifts))] if tested else items
+def _tests(
+    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights, places: np.ndarray, known: list[str],
+    tested: str | None, controls: list[str],
+) -> list[Item]:  # fmt: skip
+    """What is tested, in the order in which `explain` takes the results."""
+    shifts, draws = saliency.smooth_shifts, saliency.draws
+    items: list[Item] = [(control_curves, (places, control)) for control in (*range(RANDOM_ORDERS), "slope")]
+    items += [(score, (tested, control)) for control in controls]
+    for method in saliency.methods:
+        drawn = method, saliency.target
+        items += [(randomisation, (method, shuffled)), (method_curves, (places, *drawn, shifts))]
+        items += [(method_statistics, (*drawn, shifts)), (associate_maps, (draws, *drawn))]
+        items += [(score, (tested, method, shifts))] if tested else []
+    items += [(associate_maps, (draws, "edge_detector")), *((effect_of, (name,)) for name in known)]
+    return [*items, *((dead_channels_of, (fold,)) for fold in np.unique(tiles.networks.data.test_fold).tolist())]
 
 
-def score_method(tiles: ExplainedTiles, name: str, method: str, shifts: int) -> tuple[dict[str, float], pd.DataFrame]:
-    """Scores of a method's maps of the log-odds on known features, and their strength by distance to these."""
-    index = _known(tiles)[name].index
-    maps = tiles.networks.maps(method, index, None, shifts)
-    return _score(tiles, name, method, importance(method, maps), np.abs(maps))
+def score(tiles: ExplainedTiles, name: str, maps_of: str, shifts: int = 1) -> tuple[dict[str, float], pd.DataFrame]:
+    """Scores on known features, of a method's maps of the log-odds or of a control, and strength by distance to these.
 
-
-def score_control(tiles: ExplainedTiles, name: str, control: str) -> tuple[dict[str, float], pd.DataFrame]:
-    """As `score_method`, of a map that needs no network."""
-    maps = _known(tiles)[name].control(control)
-    return _score(tiles, name, control, maps, maps)
-
-
-def _score(
-    tiles: ExplainedTiles, name: str, title: str, maps: np.ndarray, strength: np.ndarray
-) -> tuple[dict[str, float], pd.DataFrame]:
+    Parameters
+    ----------
+    tiles : ExplainedTiles
+    name : str
+        Of the features.
+    maps_of : str
+        A method, or the name of a control.
+    shifts : int, optional
+    """
     known = _known(tiles)[name]
-    table = distance_table({title: strength}, known.distance, DISTANCES, tiles.groups(known.index))
-    return known.score(maps, tiles.predicted_high[known.index]), table
+    if maps_of in TITLES:
+        maps = tiles.networks.maps(maps_of, known.index, None, shifts)
+        ranked, strength = importance(maps_of, maps), np.abs(maps)
+    else:
+        ranked = strength = known.control(maps_of)
+    table = distance_table({maps_of: strength}, known.distance, DISTANCES, tiles.groups(known.index))
+    return known.score(ranked, tiles.predicted_high[known.index]), table
 
 
 def effect_of(tiles: ExplainedTiles, name: str) -> dict[str, float]:

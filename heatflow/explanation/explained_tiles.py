@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
 from heatflow.learning.models import load_networks
-from heatflow.learning.training import reproducible
 
-Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments, without the tiles
 SAMPLE = 300  # tiles, at most, whose terrain the maps are compared with
 
 
@@ -101,10 +98,7 @@ class ExplainedTiles:
 
 @dataclass(frozen=True)
 class TileFiles:
-    """What is explained, as paths and numbers: a task that computes any item, in whatever process.
-
-    An item is a function with its arguments, which are few and small. The function also receives the `ExplainedTiles`,
-    which a process opens once.
+    """What is explained, as paths and numbers; every process opens it for itself, once.
 
     Parameters
     ----------
@@ -136,26 +130,18 @@ class TileFiles:
     engine: Engine
     batch_size: int
 
-    def __call__(self, item: Item) -> Any:
-        """The result of an item, which does not depend on what else is computed in the process."""
-        function, arguments = item
-        with reproducible(self.seed):
-            return function(_open(self), *arguments)
+    @lru_cache(maxsize=1)  # noqa: B019  # it keeps the last files alone
+    def open(self) -> ExplainedTiles:
+        """Read all but the pixels, which stay on disk."""
+        data, table = FoldData.load(*self.fold_data), read_table(self.predictions)
+        models = [load_networks(self.models, fold) for fold in range(data.folds)]
+        networks = OutOfFoldNetworks(data, models, self.engine, self.tile.first_high, self.batch_size)
+        sample = spread(np.arange(len(table)), SAMPLE)
+        row, col = (table[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
+        block = block_of(row, col, self.block_size, self.tile.size, self.tile.step)
+        return ExplainedTiles(networks, table, block, sample, self.folder, self.resolution, self.tile, self.seed)
 
-    def open(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> ExplainedTiles:
-        """The tiles, once the attributes of their sample are in the folder; `terrain` is that of all of them."""
-        tiles = _open(self)
-        for name, array in terrain.compute(tiles.sample, on_tile=on_tile).items():
+    def write_attributes(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> None:
+        """Write the attributes of the sample into the folder; `terrain` is that of all tiles."""
+        for name, array in terrain.compute(self.open().sample, on_tile=on_tile).items():
             np.save(self.folder / f"{name}.npy", array)
-        return tiles
-
-
-@lru_cache(maxsize=1)
-def _open(files: TileFiles) -> ExplainedTiles:
-    data, table = FoldData.load(*files.fold_data), read_table(files.predictions)
-    models = [load_networks(files.models, fold) for fold in range(data.folds)]
-    networks = OutOfFoldNetworks(data, models, files.engine, files.tile.first_high, files.batch_size)
-    sample = spread(np.arange(len(table)), SAMPLE)
-    row, col = (table[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
-    block = block_of(row, col, files.block_size, files.tile.size, files.tile.step)
-    return ExplainedTiles(networks, table, block, sample, files.folder, files.resolution, files.tile, files.seed)

@@ -77,7 +77,7 @@ class OutOfFoldNetworks:
         """
         elevation = self.data.elevation(index)
         mean = np.empty(elevation.shape, dtype=np.float32)
-        with reproducible(int(index[0])):  # SmoothGrad's noise depends on nothing but the tiles
+        with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
                 explainers = [self.explainer(network, method, classes, len(here)) for network in networks]

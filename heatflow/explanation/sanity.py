@@ -117,10 +117,8 @@ def method_curves(tiles: ExplainedTiles, places: np.ndarray, method: str, target
     index = tiles.sample[places]
     if target == "predicted":
         maps = tiles.maps(method, target)[index]
-    elif len(index):
+    else:  # the test is of the predicted class, whatever is drawn
         maps = tiles.networks.maps(method, index, tiles.predicted[index], shifts)
-    else:
-        maps = tiles.networks.data.elevation(index)
     return _curves(tiles, places, importance(method, maps))
 
 
