@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import geography, training
+from benchmarks import geography, side_by_side, training
 from benchmarks.measure import Rows, ceilings, machine, start_up
 from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
@@ -25,6 +25,7 @@ def main() -> None:
         "Terrain and wells": lambda: geography.compare(rounds, quick),
         "When nothing has to be done": lambda: start_up(rounds),
         "Training, augmentation included": lambda: training.compare(rounds),
+        "Tasks side by side": lambda: side_by_side.compare(min(rounds, 3)),
         "Inference": lambda: training.compare_inference(rounds),
     }
     lines = ["# Results of `make bench`", "", f"Medians of {rounds} rounds in which all candidates run in turn.", ""]

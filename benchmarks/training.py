@@ -20,6 +20,7 @@ from heatflow.learning.training import Part, TileSource
 TILES, SIZE, BATCH = 40, 200, 20
 REPORT = [96, 256, 384]
 HALF = [48, 128, 192]
+DEFAULT = [16, 32, 64]
 RECIPE = Recipe(epochs=1, batch_size=BATCH, lr=0.01, schedule="constant")
 
 
@@ -79,7 +80,7 @@ def compare(rounds: int) -> Rows:
     """Rows of the table of results."""
     engine = Engine.choose("cpu")
     rows = []
-    for name, channels in (("report's width", REPORT), ("half of it", HALF)):
+    for name, channels in (("report's width", REPORT), ("half of it", HALF), ("default width", DEFAULT)):
         candidates = {
             "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
             "plain": (plain_epoch, torch.float32, channels, True, torch.optim.AdamW),

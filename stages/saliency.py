@@ -3,10 +3,9 @@
 import numpy as np
 
 from heatflow.explanation.explain import explain
-from heatflow.explanation.explained_tiles import SAMPLE, ExplainedTiles
+from heatflow.explanation.explained_tiles import SAMPLE, TileFiles
 from heatflow.explanation.method_maps import MethodMaps
 from heatflow.explanation.mosaic import write_maps
-from heatflow.explanation.out_of_fold import OutOfFoldNetworks
 from heatflow.geo.tile_attributes import TileAttributes, read_shapes
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.atomic import replacing
@@ -14,8 +13,6 @@ from heatflow.io.rasters import open_written
 from heatflow.io.text import read_json, write_csv, write_json
 from heatflow.io.vectors import read_table
 from heatflow.learning.engine import Engine
-from heatflow.learning.fold_data import FoldData
-from heatflow.learning.models import load_networks
 from heatflow.present.figures import save
 from heatflow.present.messages.explanation import explanation_lines, explanation_warnings
 from heatflow.present.qgis import write_style
@@ -33,30 +30,32 @@ INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)
 
 def main() -> None:
     p = read_params(PARAMS)
-    data, predictions = FoldData.load(*FOLD_DATA), read_table(PREDICTIONS)
     with open_written(TERRAIN) as terrain:
         grid = TileGrid(Grid.from_dataset(terrain), p.tile.size, p.tile.step)
     engine = Engine.choose(p.train.device, "float32", compile=False)
-    models = [load_networks(MODELS, fold) for fold in range(data.folds)]
-    networks = OutOfFoldNetworks(data, models, engine, p.tile.first_high, p.saliency.batch_size)
     features = {name: read_shapes(path, f"data.{name}", grid.grid.crs) for name, path in p.data.features.items()}
+    predictions = read_table(PREDICTIONS)
     row, col = (predictions[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
-    around = TileAttributes(TERRAIN, grid, row, col, features)
-    with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
-        tiles = ExplainedTiles.read(networks, predictions, around, p.tile, p.split, bar.update)
     skill = read_json(EVALUATION, ("auc_high_low",))["auc_high_low"]
     with replacing(SALIENCY) as rasters, replacing(FIGURES) as figures:
         rasters.mkdir()
         figures.mkdir()
+        (folder := rasters.with_name("maps")).mkdir()  # it goes when the stage ends, whatever happens
+        files = TileFiles(
+            FOLD_DATA, MODELS, PREDICTIONS, folder, p.tile, p.split.block_size, p.split.seed, grid.grid.resolution,
+            engine, p.saliency.batch_size,
+        )  # fmt: skip
+        with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
+            files.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 
         def write(maps: MethodMaps) -> None:
             path = rasters / f"{maps.method}.tif"
             write_maps(path, maps.bands(p.tile, p.saliency.target), row, col, grid, maps.units)
             write_style(path.with_suffix(".qml"), 1, -maps.limit(), maps.limit(), SALIENCY_COLOURS)
-            save(maps_figure(maps, tiles, p.saliency.target), figures / f"{maps.method}.png")
+            save(maps_figure(maps, files.open(), p.saliency.target), figures / f"{maps.method}.png")
 
-        with progress(len(p.saliency.methods) * len(predictions), "maps", "tile") as bar:
-            found = explain(tiles, p.saliency, skill, on_maps=write, on_tiles=bar.update)
+        with progress(0, "maps, then tests", "item") as bar:
+            found = explain(files, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
         for name, figure in summary_figures(found).items():
             save(figure, figures / f"{name}.png")
         write_csv(rasters / "association.csv", found.tile_association)

@@ -124,7 +124,7 @@ def ablation_effect(known: KnownFeatures, networks: OutOfFoldNetworks) -> dict[s
         count (``tiles``, of ``tiles_with_features``); with fewer than LEAST_TILES the effect is NaN. ``steepness`` and
         ``steepness_elsewhere`` are their means in degrees.
     """
-    background, steepness = known.attributes["background"], known.attributes["steepness"]
+    background, steepness = known.attribute("background"), known.attribute("steepness")
     places = find_places(known.near, steepness)
     elevation = networks.without_gaps(known.index, background)
     lost, elsewhere = losses(lambda z: networks.high_log_odds(known.index, z), elevation, background, places)

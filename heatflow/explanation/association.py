@@ -6,6 +6,7 @@ its tie to the terrain (toroidal shifts: Harms and Fewell in ecology; Fortin and
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,12 +104,19 @@ def placements(ranks: np.ndarray, attribute: np.ndarray) -> np.ndarray:
     -------
     float32 array, shape (n, TURNS * size * size)
     """
+    return _placements(_turned(ranks), attribute)
+
+
+def _turned(ranks: np.ndarray) -> np.ndarray:
+    """Conjugate spectra of maps at every turn, complex (n, TURNS, size, size // 2 + 1)."""
     turned = [np.rot90(m, k, axes=(1, 2)) for m in (ranks, ranks[:, :, ::-1]) for k in range(4)]
-    maps = fft.rfft2(np.stack(turned, axis=1), workers=-1)
-    terrain = fft.rfft2(attribute, workers=-1)[:, None]
+    return np.conj(fft.rfft2(np.stack(turned, axis=1)))
+
+
+def _placements(spectra: np.ndarray, attribute: np.ndarray) -> np.ndarray:
     size = attribute.shape[-1]
-    correlations = fft.irfft2(np.conj(maps) * terrain, s=(size, size), workers=-1) / size**2
-    return correlations.reshape(len(ranks), -1).astype(np.float32)
+    correlations = fft.irfft2(spectra * fft.rfft2(attribute)[:, None], s=(size, size)) / size**2
+    return correlations.reshape(len(spectra), -1).astype(np.float32)
 
 
 class Association:
@@ -117,25 +125,37 @@ class Association:
     Parameters
     ----------
     tiles : ExplainedTiles
-    draws : int
-        Random placements of all maps for the pooled p-value.
     """
 
-    def __init__(self, tiles: ExplainedTiles, draws: int) -> None:
+    def __init__(self, tiles: ExplainedTiles) -> None:
         self.tile = tiles.predictions["tile"].to_numpy()[tiles.sample]
         self.ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in tiles.attributes.items()})
         gaps = np.isnan(tiles.networks.data.elevation(tiles.sample)).mean(axis=(1, 2))
         self.complete, self.groups = gaps <= GAPS, tiles.groups(tiles.sample)
-        self.draw = tiles.block[tiles.sample], draws, tiles.seed
+        self.block, self.seed = tiles.block[tiles.sample], tiles.seed
 
-    def of_maps(self, method: str, maps: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def of_maps(self, method: str, maps: np.ndarray, draws: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """`associate` the size of maps (m, size, size) of the sampled tiles; tables with ``method`` and ``tile``."""
         ranks = standard_ranks(block_mean(np.abs(maps), COARSE))
-        pooled, single = associate(ranks, self.ranks, self.groups, *self.draw, complete=self.complete)
+        pooled, single = associate(ranks, self.ranks, self.groups, self.block, draws, self.seed, complete=self.complete)
         single.insert(0, "tile", self.tile[single.pop("index")])
         pooled.insert(0, "method", method)
         single.insert(1, "method", method)
         return pooled, single
+
+
+_of_tiles = lru_cache(maxsize=1)(Association)  # a process ranks the attributes once
+
+
+def associate_maps(
+    tiles: ExplainedTiles, draws: int, method: str, explained: str | int | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`Association.of_maps` of the maps of a method on disk, without what has no data, or of the edge detector."""
+    maps = np.asarray(tiles.attributes["edge"])
+    if explained is not None:
+        missing = np.isnan(tiles.networks.data.elevation(tiles.sample))
+        maps = np.where(missing, np.nan, tiles.maps(method, explained)[tiles.sample])
+    return _of_tiles(tiles).of_maps(method, maps, draws)
 
 
 def associate(
@@ -170,11 +190,12 @@ def associate(
     single : DataFrame
         ``index`` of the tile, ``attribute``, ``correlation``, ``p``.
     """
+    spectra = _turned(ranks)
     at = np.random.default_rng(seed).integers(0, TURNS * ranks[0].size, (draws, len(ranks)))
     weights: dict[bytes, np.ndarray] = {}  # of the tiles of a group: draws take longer than means
     pooled, single = [], []
     for name, attribute in attributes.items():
-        correlation, p, null = _correlate(ranks, attribute, at)
+        correlation, p, null = _correlate(spectra, attribute, at)
         usable = complete & ranks.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
         index = np.flatnonzero(usable)
         single.append(
@@ -195,13 +216,13 @@ def associate(
     return table, pd.concat(single, ignore_index=True)
 
 
-def _correlate(ranks: np.ndarray, attribute: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _correlate(spectra: np.ndarray, attribute: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correlation and p-value of each tile, (n,), and the correlations at the placements `at`, (draws, n)."""
-    correlation, p = np.empty(len(ranks)), np.empty(len(ranks))
+    correlation, p = np.empty(len(spectra)), np.empty(len(spectra))
     null = np.empty(at.shape, dtype=np.float32)
-    for first in range(0, len(ranks), CHUNK):
+    for first in range(0, len(spectra), CHUNK):
         part = slice(first, first + CHUNK)
-        every = placements(ranks[part], attribute[part])
+        every = _placements(spectra[part], attribute[part])
         correlation[part] = every[:, 0]
         centre = every.mean(axis=1, keepdims=True)
         p[part] = (np.abs(every - centre) >= np.abs(every[:, :1] - centre) - 1e-7).mean(axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from heatflow.explanation.out_of_fold import OutOfFoldNetworks
+from heatflow.explanation.explained_tiles import ExplainedTiles
 
 
 def dead_channels(network: nn.Module, tiles: torch.Tensor, batch_size: int = 20) -> list[float]:
@@ -40,11 +40,9 @@ def dead_channels(network: nn.Module, tiles: torch.Tensor, batch_size: int = 20)
     return [1 - float(active.float().mean()) for active in alive.values()]
 
 
-def mean_dead_channels(networks: OutOfFoldNetworks) -> dict[str, float]:
-    """Mean over the folds of `dead_channels`, on the tiles that each fold tests, under ``relu_1`` and so on."""
-    data = networks.data
-    shares = [
-        dead_channels(of_fold[0], networks.inputs(fold, data.elevation(here)))
-        for fold, here, of_fold in networks.folds(np.arange(len(data.table)))
-    ]
-    return {f"relu_{k}": share for k, share in enumerate(np.mean(shares, axis=0).tolist(), start=1)}
+def dead_channels_of(tiles: ExplainedTiles, fold: int) -> list[float]:
+    """`dead_channels` of the first network of a fold, on the tiles that it tests."""
+    networks = tiles.networks
+    here = np.flatnonzero(networks.data.test_fold == fold)
+    ((_, _, (network, *_)),) = networks.folds(here)
+    return dead_channels(network, networks.inputs(fold, networks.data.elevation(here)))

@@ -1,25 +1,40 @@
 """Explain the networks: maps of every method, what they follow, and whether the networks use structure."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from heatflow.compute.mapping import map_in_order
 from heatflow.config.schema import Saliency
 from heatflow.explanation.ablation import ablation_effect
-from heatflow.explanation.association import Association
-from heatflow.explanation.dead_channels import mean_dead_channels
+from heatflow.explanation.association import associate_maps
+from heatflow.explanation.attribution import TITLES, importance
+from heatflow.explanation.dead_channels import dead_channels_of
 from heatflow.explanation.distance_profile import distance_table
-from heatflow.explanation.explained_tiles import ExplainedTiles
-from heatflow.explanation.known_features import find_known_features
-from heatflow.explanation.method_maps import MethodMaps, explain_method
-from heatflow.explanation.removal import Curves
-from heatflow.explanation.sanity import SanityChecks
+from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
+from heatflow.explanation.known_features import CONTROLS, find_known_features
+from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
+from heatflow.explanation.removal import Curves, mean_curves, removal_scores
+from heatflow.explanation.sanity import (
+    RANDOM_ORDERS,
+    Weights,
+    control_curves,
+    find_removable,
+    fit_shuffled,
+    judge,
+    method_curves,
+    randomisation,
+)
 from heatflow.explanation.verdict import verdict
+from heatflow.learning.training import reproducible
 
+Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function of the tiles, and its other arguments: few, and small
+MEMORY = 1.2e9  # bytes that a process takes
 DISTANCES = np.arange(0, 21_000, 1_000)  # m, edges of the bins of distance to known features
 
 
@@ -68,55 +83,138 @@ class Explanation:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Task:
+    """Computes any item in whatever process; what else is computed there makes no difference."""
+
+    files: TileFiles
+
+    def __call__(self, item: Item) -> Any:
+        function, arguments = item
+        with reproducible(self.files.seed):
+            return function(self.files.open(), *arguments)
+
+
 def explain(
-    tiles: ExplainedTiles, saliency: Saliency, skill_low: float, *,
-    on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_tiles: Callable[[int], object] = lambda n: None,
+    files: TileFiles, saliency: Saliency, skill_low: float, *,
+    on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
+    on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
     """Maps of every method, their tests, their association with the terrain, and the verdict.
 
+    Maps are made side by side and kept on disk. Then they are tested side by side, method by method.
+
     Parameters
     ----------
-    tiles : ExplainedTiles
+    files : TileFiles
+        The attributes of the sample are in its folder; maps are kept there too.
     saliency : Saliency
     skill_low : float
         Lower end of the interval of the networks' AUC.
     on_maps : callable, optional
-        Receives the maps of each method, in a thread, while those of the next are computed: the maps of all methods are
-        never in memory at once.
-    on_tiles : callable, optional
-        Receives numbers of tiles of which a method has made maps.
+        Receives the maps of each method, once they are tested.
+    on_items : callable, optional
+        Receives the number of items whenever some begin.
+    on_done : callable, optional
+        Called when an item is done.
     """
+    tiles = files.open()
+
+    def side_by_side(items: list[Item]) -> Iterator[Any]:
+        on_items(len(items))
+        on_gpu = files.engine.device.type != "cpu"
+        return map_in_order(Task(files), items, memory=MEMORY, alone=on_gpu, on_done=on_done)
+
+    shuffled, places = _draw(tiles, saliency, side_by_side)
     known = find_known_features(tiles)
-    tested = next((features for name, features in known.items() if name != "range_front"), None)
-    controls, strengths = {}, {}
-    if tested:
-        high = tiles.predicted_high[tested.index]
-        controls = {name: tested.score(maps, high) for name, maps in tested.controls().items()}
-        strengths = {name: tested.attributes[name] for name in ("slope", "edge")}
-    checks, association = SanityChecks(tiles), Association(tiles, saliency.draws)
+    tested = next((name for name in known if name != "range_front"), None)
+    controls = ["random", *CONTROLS] if tested else []
+    results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
+    *at_random, of_slope = islice(results, RANDOM_ORDERS + 1)
+    curves = {"random": mean_curves(at_random), "slope": of_slope}
+    block, compared = tiles.block[tiles.sample[places]], dict(curves)
+    scored = {name: next(results) for name in controls}
+    distances = [scored[name][1] for name in ("slope", "edge") if tested]
     methods: dict[str, dict[str, Any]] = {}
-    curves = dict(checks.controls)
-
-    def finish(maps: MethodMaps) -> tuple[pd.DataFrame, pd.DataFrame]:
-        on_maps(maps)
-        return association.of_maps(maps.method, maps.maps[tiles.sample])
-
-    with ThreadPoolExecutor(1) as beside:
-        jobs = [beside.submit(association.of_maps, "edge_detector", tiles.attributes["edge"])]
-        for method in saliency.methods:
-            maps, curves[method], strength = explain_method(method, tiles, saliency, checks, tested, on_tiles)
-            methods[method] = maps.scores
-            strengths |= strength
-            jobs[-1].result()  # at most one method is written while the next is computed
-            jobs.append(beside.submit(finish, maps))
-        tables = zip(*(job.result() for job in jobs), strict=True)
-        pooled, single = (pd.concat(each, ignore_index=True) for each in tables)
-    effects = {name: ablation_effect(features, tiles.networks) for name, features in known.items()}
-    feature, distances = None, None
-    if tested:
-        feature, groups = tested.name, tiles.groups(tested.index)
-        distances = distance_table(strengths, tested.distance, DISTANCES, groups)
-    answer, dead = verdict(skill_low, feature, methods, effects, controls), mean_dead_channels(tiles.networks)
+    tables: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    for method in saliency.methods:
+        randomised, curves[method], statistics, table = islice(results, 4)
+        removal = removal_scores(curves[method], compared, block, tiles.seed)
+        methods[method] = statistics | judge(randomised, removal)
+        if tested:
+            methods[method][tested], profile = next(results)
+            distances.append(profile)
+        tables.append(table)
+        on_maps(MethodMaps.read(tiles, method, saliency, methods[method]))
+    tables.insert(0, next(results))
+    pooled, single = (pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
+    effects = {name: next(results) for name in known}
+    dead = {f"relu_{k}": share for k, share in enumerate(np.mean([*results], axis=0).tolist(), start=1)}
+    of_controls = {name: scores for name, (scores, _) in scored.items()}
+    answer = verdict(skill_low, tested, methods, effects, of_controls)
+    profiles = pd.concat(distances, ignore_index=True) if tested else None
     return Explanation(
-        len(tiles.predictions), feature, methods, controls, curves, effects, answer, dead, pooled, single, distances
+        len(tiles.predictions), tested, methods, of_controls, curves, effects, answer, dead, pooled, single, profiles
     )
+
+
+def _draw(
+    tiles: ExplainedTiles, saliency: Saliency, side_by_side: Callable[[list[Item]], Iterator[Any]]
+) -> tuple[Weights, np.ndarray]:
+    """Make all maps, and write them; the results of `fit_shuffled` and `find_removable`, which wait for no map."""
+    explained = dict.fromkeys([saliency.target, *(range(tiles.tile.n_classes) if saliency.per_class else ())])
+    parts = [*product(parts_of_maps(tiles), saliency.methods, explained)]
+    made = side_by_side(
+        [(fit_shuffled, ()), (find_removable, ()), *((make_maps, (*part, saliency.smooth_shifts)) for part in parts)]
+    )
+    shuffled, places = next(made), next(made)
+    for (index, method, of), maps in zip(parts, made, strict=True):
+        tiles.maps(method, of)[index] = maps
+    return shuffled, places
+
+
+def _tests(
+    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights, places: np.ndarray, known: list[str],
+    tested: str | None, controls: list[str],
+) -> list[Item]:  # fmt: skip
+    """What is tested, in the order in which `explain` takes the results."""
+    shifts, draws = saliency.smooth_shifts, saliency.draws
+    items: list[Item] = [(control_curves, (places, control)) for control in (*range(RANDOM_ORDERS), "slope")]
+    items += [(score, (tested, control)) for control in controls]
+    for method in saliency.methods:
+        drawn = method, saliency.target
+        items += [(randomisation, (method, shuffled)), (method_curves, (places, *drawn, shifts))]
+        items += [(method_statistics, (*drawn, shifts)), (associate_maps, (draws, *drawn))]
+        items += [(score, (tested, method, shifts))] if tested else []
+    items += [(associate_maps, (draws, "edge_detector")), *((effect_of, (name,)) for name in known)]
+    return [*items, *((dead_channels_of, (fold,)) for fold in np.unique(tiles.networks.data.test_fold).tolist())]
+
+
+def score(tiles: ExplainedTiles, name: str, maps_of: str, shifts: int = 1) -> tuple[dict[str, float], pd.DataFrame]:
+    """Scores on known features, of a method's maps of the log-odds or of a control, and strength by distance to these.
+
+    Parameters
+    ----------
+    tiles : ExplainedTiles
+    name : str
+        Of the features.
+    maps_of : str
+        A method, or the name of a control.
+    shifts : int, optional
+    """
+    known = _known(tiles)[name]
+    if maps_of in TITLES:
+        maps = tiles.networks.maps(maps_of, known.index, None, shifts)
+        ranked, strength = importance(maps_of, maps), np.abs(maps)
+    else:
+        ranked = strength = known.control(maps_of)
+    table = distance_table({maps_of: strength}, known.distance, DISTANCES, tiles.groups(known.index))
+    return known.score(ranked, tiles.predicted_high[known.index]), table
+
+
+def effect_of(tiles: ExplainedTiles, name: str) -> dict[str, float]:
+    """`ablation_effect` of a kind of known features."""
+    return ablation_effect(_known(tiles)[name], tiles.networks)
+
+
+_known = lru_cache(maxsize=1)(find_known_features)  # a process looks for them once

@@ -1,22 +1,28 @@
 """What is explained: tiles with their networks, predictions and terrain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from heatflow.config.schema import Split, Tile
+from heatflow.config.schema import Tile
 from heatflow.explanation.out_of_fold import OutOfFoldNetworks, spread
 from heatflow.geo.tile_attributes import TileAttributes
+from heatflow.io.vectors import read_table
+from heatflow.learning.engine import Engine
+from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
+from heatflow.learning.models import load_networks
 
 SAMPLE = 300  # tiles, at most, whose terrain the maps are compared with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExplainedTiles:
-    """Kept tiles with their networks and predictions, and attributes of the terrain of a sample of them.
+    """Kept tiles with their networks and predictions, attributes of the terrain of a sample of them, and their maps.
 
     Parameters
     ----------
@@ -26,8 +32,8 @@ class ExplainedTiles:
     block : int array, shape (n,)
         Block of each tile; intervals draw whole blocks.
     sample : int array, shape (m,)
-    attributes : dict of str to float32 array, shape (m, size, size)
-        Of `heatflow.geo.tile_attributes`.
+    folder : Path
+        Of attributes and maps, an array in each file.
     resolution : float
         Metres.
     tile : Tile
@@ -40,22 +46,31 @@ class ExplainedTiles:
     predictions: pd.DataFrame
     block: np.ndarray
     sample: np.ndarray
-    attributes: dict[str, np.ndarray]
+    folder: Path
     resolution: float
     tile: Tile
     seed: int
 
-    @classmethod
-    def read(
-        cls, networks: OutOfFoldNetworks, predictions: pd.DataFrame, terrain: TileAttributes, tile: Tile, split: Split,
-        on_tile: Callable[[], object] = lambda: None,
-    ) -> "ExplainedTiles":  # fmt: skip
-        """Read the attributes of a sample of the tiles; `terrain` is that of all of them."""
-        sample = spread(np.arange(len(predictions)), SAMPLE)
-        attributes = terrain.compute(sample, on_tile=on_tile)
-        block = block_of(terrain.row, terrain.col, split.block_size, tile.size, tile.step)
-        resolution = terrain.tiles.grid.resolution
-        return cls(networks, predictions, block, sample, attributes, resolution, tile, split.seed)
+    @property
+    def attributes(self) -> dict[str, np.ndarray]:
+        """Of `heatflow.geo.tile_attributes`, float32 (m, size, size), on disk until asked for."""
+        return {path.stem: np.load(path, mmap_mode="r") for path in self.folder.glob("*.npy")}
+
+    def maps(self, method: str, explained: str | int) -> np.ndarray:
+        """Maps of all tiles on disk, float32 (n, size, size), to be read or written; 0 until written.
+
+        Parameters
+        ----------
+        method : str
+            See `attribute`.
+        explained : str or int
+            See `target`.
+        """
+        path, data = self.folder / f"{method} of {explained}", self.networks.data
+        if not path.exists():
+            shape = len(self.predictions), *data.tiles.pixels.shape[1:]
+            np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+        return np.load(path, mmap_mode="r+")
 
     @property
     def predicted(self) -> np.ndarray:
@@ -79,3 +94,54 @@ class ExplainedTiles:
         classes = {f"class {name}": label == k for k, name in enumerate(self.tile.class_ranges)}
         right = label == predicted
         return {"all": np.ones(len(index), dtype=bool), **classes, "correct": right, "incorrect": ~right}
+
+
+@dataclass(frozen=True)
+class TileFiles:
+    """What is explained, as paths and numbers; every process opens it for itself, once.
+
+    Parameters
+    ----------
+    fold_data : tuple of Path
+        Arguments of `FoldData.load`.
+    models, predictions : Path
+        What the stages train and evaluate wrote.
+    folder : Path
+        See `ExplainedTiles`; new for every run, and where all processes find it.
+    tile : Tile
+    block_size : int
+        Tiles.
+    seed : int
+    resolution : float
+        Metres.
+    engine : Engine
+    batch_size : int
+        Tiles at a time.
+    """
+
+    fold_data: tuple[Path, ...]
+    models: Path
+    predictions: Path
+    folder: Path
+    tile: Tile = field(hash=False)
+    block_size: int
+    seed: int
+    resolution: float
+    engine: Engine
+    batch_size: int
+
+    @lru_cache(maxsize=1)  # noqa: B019  # it keeps the last files alone
+    def open(self) -> ExplainedTiles:
+        """Read all but the pixels, which stay on disk."""
+        data, table = FoldData.load(*self.fold_data), read_table(self.predictions)
+        models = [load_networks(self.models, fold) for fold in range(data.folds)]
+        networks = OutOfFoldNetworks(data, models, self.engine, self.tile.first_high, self.batch_size)
+        sample = spread(np.arange(len(table)), SAMPLE)
+        row, col = (table[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
+        block = block_of(row, col, self.block_size, self.tile.size, self.tile.step)
+        return ExplainedTiles(networks, table, block, sample, self.folder, self.resolution, self.tile, self.seed)
+
+    def write_attributes(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> None:
+        """Write the attributes of the sample into the folder; `terrain` is that of all tiles."""
+        for name, array in terrain.compute(self.open().sample, on_tile=on_tile).items():
+            np.save(self.folder / f"{name}.npy", array)

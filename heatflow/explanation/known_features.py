@@ -115,12 +115,10 @@ class KnownFeatures:
     name : str
     index : int array, shape (m,)
         The kept tiles that hold some.
-    near : bool array, shape (m, size, size)
-        Whether a pixel belongs to a feature.
-    distance : float32 array, shape (m, size, size)
-        To the nearest feature, metres.
-    attributes : dict of str to float32 array, shape (m, size, size)
-        ``background``, ``steepness`` and CONTROLS.
+    place : int array, shape (m,)
+        Theirs in the sample.
+    attributes : dict of str to float32 array, shape (of the sample, size, size)
+        Of `ExplainedTiles`.
     block : int array, shape (m,)
         Block of each tile, for the intervals.
     sigma : float
@@ -130,12 +128,25 @@ class KnownFeatures:
 
     name: str
     index: np.ndarray
-    near: np.ndarray
-    distance: np.ndarray
+    place: np.ndarray
     attributes: dict[str, np.ndarray]
     block: np.ndarray
     sigma: float
     seed: int
+
+    def attribute(self, name: str) -> np.ndarray:
+        """Of these tiles, float32 (m, size, size)."""
+        return np.asarray(self.attributes[name][self.place])
+
+    @property
+    def distance(self) -> np.ndarray:
+        """To the nearest feature, metres, float32 (m, size, size)."""
+        return self.attribute(self.name)
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """Whether a pixel belongs to a feature, bool (m, size, size)."""
+        return self.distance <= REACH[self.name]
 
     def score(self, maps: np.ndarray, predicted_high: np.ndarray) -> dict[str, float]:
         """`score_maps` of maps of these tiles: means with intervals, and the differences of AUC from that of slope.
@@ -146,27 +157,28 @@ class KnownFeatures:
         predicted_high : bool array, shape (m,)
             Tiles with a high predicted class. Scores of these alone end in ``_called_high``.
         """
-        scores = self._score(np.where(np.isfinite(self.attributes["slope"]), maps, np.nan))
+        scores = self._score(np.where(np.isfinite(self.attribute("slope")), maps, np.nan))
         scores |= {f"{name}_against_slope": scores[name] - self._slope[name] for name in ("auc", "auc_smoothed")}
         scores |= {f"{name}_called_high": np.where(predicted_high, scores[name], np.nan) for name in [*scores]}
         means = (mean_with_interval(values, self.block, self.seed, name) for name, values in scores.items())
         return {name: value for mean in means for name, value in mean.items()}
 
-    def controls(self) -> dict[str, np.ndarray]:
-        """Maps that need no network: random numbers, an edge detector, and attributes of the terrain."""
-        noise = np.random.default_rng(self.seed).random(self.near.shape, dtype=np.float32)
-        return {"random": noise} | {name: self.attributes[name] for name in CONTROLS}
+    def control(self, name: str) -> np.ndarray:
+        """A map that needs no network: "random" numbers, or one of the attributes in CONTROLS."""
+        if name == "random":
+            return np.random.default_rng(self.seed).random(self.near.shape, dtype=np.float32)
+        return self.attribute(name)
 
     def _score(self, maps: np.ndarray) -> dict[str, np.ndarray]:
         return score_maps(maps, self.near, self._bins, self.sigma)
 
     @cached_property
     def _slope(self) -> dict[str, np.ndarray]:
-        return self._score(self.attributes["slope"])
+        return self._score(self.attribute("slope"))
 
     @cached_property
     def _bins(self) -> np.ndarray:
-        return steepness_bins(self.attributes["steepness"])
+        return steepness_bins(self.attribute("steepness"))
 
 
 def find_known_features(tiles: ExplainedTiles) -> dict[str, KnownFeatures]:
@@ -179,14 +191,11 @@ def find_known_features(tiles: ExplainedTiles) -> dict[str, KnownFeatures]:
     """
     known, attributes, block = {}, tiles.attributes, tiles.block[tiles.sample]
     for name in [name for name in REACH if name in attributes]:
-        near = attributes[name] <= REACH[name]
+        near = np.asarray(attributes[name]) <= REACH[name]
         has = near.any(axis=(1, 2)) & ~near.all(axis=(1, 2)) & (attributes["steepness"] > 0).any(axis=(1, 2))
         if has.sum() < LEAST_TILES:
             continue
         some = spread(np.flatnonzero(has), MOST_TILES)
-        known[name] = KnownFeatures(
-            name, tiles.sample[some], near[some], attributes[name][some],
-            {key: attributes[key][some] for key in ("background", "steepness", *CONTROLS)},
-            block[some], STEEPNESS / tiles.resolution, tiles.seed,
-        )  # fmt: skip
+        sigma = STEEPNESS / tiles.resolution
+        known[name] = KnownFeatures(name, tiles.sample[some], some, attributes, block[some], sigma, tiles.seed)
     return known

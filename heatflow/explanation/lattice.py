@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from heatflow.config.geometry import FIRST
 
+CHUNK = 64  # tiles at a time, whose spectra are computed
+
 
 def over_shifts(
     explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int
@@ -73,13 +75,19 @@ def lattice_share(maps: np.ndarray, period: int) -> float:
     >>> round(lattice_share(comb, 24), 6)
     1.0
     """
-    maps, size = maps[maps.any(axis=(1, 2))], maps.shape[-1] // period * period
-    if size < 2 * period or not len(maps):
+    size = maps.shape[-1] // period * period
+    parts = (maps[k : k + CHUNK] for k in range(0, len(maps), CHUNK))
+    shown = (part[part.any(axis=(1, 2)), :size, :size] for part in parts)
+    if size < 2 * period:
         return float("nan")
-    strength = np.abs(np.nan_to_num(maps[:, :size, :size].astype(np.float32)))
-    power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True), workers=-1)) ** 2
+    shares = np.concatenate([_lattice_shares(part, size // period) for part in shown])
+    return float(shares.mean()) if len(shares) else float("nan")
+
+
+def _lattice_shares(maps: np.ndarray, step: int) -> np.ndarray:
+    strength = np.abs(np.nan_to_num(maps.astype(np.float32)))
+    power = np.abs(fft.fft2(strength - strength.mean(axis=(1, 2), keepdims=True))) ** 2
     power /= np.maximum(power.sum(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
-    step = size // period
     at = power[:, ::step, ::step].copy()
     at[:, 0, 0] = 0
-    return float(at.sum(axis=(1, 2)).mean())
+    return at.sum(axis=(1, 2))

@@ -1,20 +1,17 @@
 """Maps of one method on all tiles, and what they score."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from heatflow.config.schema import Saliency, Tile
-from heatflow.explanation.attribution import PER_ELEVATION, TITLES, importance
+from heatflow.explanation.attribution import PER_ELEVATION, TITLES
 from heatflow.explanation.explained_tiles import ExplainedTiles
-from heatflow.explanation.known_features import KnownFeatures
 from heatflow.explanation.lattice import lattice_share
 from heatflow.explanation.out_of_fold import spread
-from heatflow.explanation.removal import Curves
-from heatflow.explanation.sanity import SanityChecks
 
+PART = 60  # tiles whose maps are made at a time
 PLAIN = 60  # tiles whose maps are made without averages over shifts too, to compare
 
 
@@ -38,6 +35,17 @@ class MethodMaps:
     of_class: list[np.ndarray]
     scores: dict[str, Any]
 
+    @classmethod
+    def read(cls, tiles: ExplainedTiles, method: str, saliency: Saliency, scores: dict[str, Any]) -> "MethodMaps":
+        """The maps on disk, where what has no data becomes NaN."""
+        classes = range(tiles.tile.n_classes) if saliency.per_class else ()
+        maps = [tiles.maps(method, explained) for explained in dict.fromkeys((saliency.target, *classes))]
+        for k in range(len(tiles.predictions)):
+            missing = np.isnan(tiles.networks.data.elevation(np.array([k]))[0])
+            for each in maps:
+                each[k][missing] = np.nan
+        return cls(method, maps[0], [tiles.maps(method, k) for k in classes], scores)
+
     @property
     def units(self) -> str:
         return "score per km" if self.method in PER_ELEVATION else "score"
@@ -53,55 +61,29 @@ class MethodMaps:
         return float(np.nanquantile(np.abs(self.maps[:: max(1, len(self.maps) // PLAIN)]), 0.98)) or 1.0
 
 
-def explain_method(
-    method: str, tiles: ExplainedTiles, saliency: Saliency, checks: SanityChecks, tested: KnownFeatures | None,
-    on_tiles: Callable[[int], object] = lambda n: None,
-) -> tuple[MethodMaps, Curves, dict[str, np.ndarray]]:  # fmt: skip
-    """Make the maps of one method and test them.
+def parts_of_maps(tiles: ExplainedTiles) -> list[np.ndarray]:
+    """Index of the tiles of each part that maps are made of: whole batches of one fold, of some PART tiles."""
+    size, fold = tiles.networks.batch_size, tiles.networks.data.test_fold
+    of_folds = (np.flatnonzero(fold == k) for k in np.unique(fold))
+    step = max(PART // size, 1) * size
+    return [here[k : k + step] for here in of_folds for k in range(0, len(here), step)]
 
-    Parameters
-    ----------
-    method : str
-        See `attribute`.
-    tiles : ExplainedTiles
-    saliency : Saliency
-        What is explained, and averages over shifts.
-    checks : SanityChecks
-    tested : KnownFeatures or None
-        The known features that maps of the log-odds are tested on.
-    on_tiles : callable, optional
-        Receives numbers of tiles that are done.
 
-    Returns
-    -------
-    MethodMaps
-    Curves
-        Deletion and insertion.
-    dict of str to float32 array, shape (m, size, size)
-        Under the method, the size of the maps of the log-odds on the tiles of `tested`; empty without these.
-    """
-    networks, every, shifts = tiles.networks, np.arange(len(tiles.predictions)), saliency.smooth_shifts
-    target = tiles.target(saliency.target)
-    maps = networks.maps(method, every, target, shifts, on_tiles)
-    scores: dict[str, Any] = map_statistics(maps, networks.stride)
+def make_maps(tiles: ExplainedTiles, index: np.ndarray, method: str, explained: str | int, shifts: int) -> np.ndarray:
+    """`OutOfFoldNetworks.maps` of some of the tiles."""
+    target = tiles.target(explained)
+    return tiles.networks.maps(method, index, None if target is None else target[index], shifts)
+
+
+def method_statistics(tiles: ExplainedTiles, method: str, explained: str | int, shifts: int) -> dict[str, Any]:
+    """`map_statistics` of the maps on disk, with the lattice before and after averages over shifts."""
+    maps, stride = tiles.maps(method, explained), tiles.networks.stride
+    scores = map_statistics(maps, stride)
     if shifts > 1:
-        few = spread(every, PLAIN)
-        plain = networks.maps(method, few, None if target is None else target[few])
-        for when, shown in (("before", plain), ("after", maps[few])):
-            scores[f"lattice_share_{when}"] = lattice_share(shown, networks.stride)
-    same = saliency.target == "predicted"  # the checks are of the predicted class, whatever is drawn
-    checked, curves = checks.check(method, maps if same else networks.maps(method, every, tiles.predicted, shifts))
-    scores, strength = scores | checked, {}
-    if tested:
-        log_odds = networks.maps(method, tested.index, None, shifts)
-        strength[method] = np.abs(log_odds)
-        scores[tested.name] = tested.score(importance(method, log_odds), tiles.predicted_high[tested.index])
-    classes = range(tiles.tile.n_classes) if saliency.per_class else ()
-    of_class = [networks.maps(method, every, np.full(len(every), k), shifts) for k in classes]
-    missing = np.isnan(networks.data.elevation(every))
-    for each in (maps, *of_class):
-        each[missing] = np.nan
-    return MethodMaps(method, maps, of_class, scores), curves, strength
+        few = spread(np.arange(len(maps)), PLAIN)
+        for when, shown in (("before", make_maps(tiles, few, method, explained, 1)), ("after", maps[few])):
+            scores[f"lattice_share_{when}"] = lattice_share(shown, stride)
+    return scores
 
 
 def map_statistics(maps: np.ndarray, period: int) -> dict[str, Any]:

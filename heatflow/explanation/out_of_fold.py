@@ -56,10 +56,7 @@ class OutOfFoldNetworks:
         """Terrain (m, size, size) in metres as the networks of a fold see it, (m, 1, size, size)."""
         return network_inputs(elevation, self.data.scalings[fold], self.engine.device)
 
-    def maps(
-        self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1,
-        on_tiles: Callable[[int], object] = lambda n: None,
-    ) -> np.ndarray:  # fmt: skip
+    def maps(self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
 
         Parameters
@@ -71,8 +68,6 @@ class OutOfFoldNetworks:
             The class explained; None is the log-odds of the high classes.
         shifts : int, optional
             See `over_shifts`.
-        on_tiles : callable, optional
-            Receives the number of tiles of each fold when they are done.
 
         Returns
         -------
@@ -82,14 +77,13 @@ class OutOfFoldNetworks:
         """
         elevation = self.data.elevation(index)
         mean = np.empty(elevation.shape, dtype=np.float32)
-        with reproducible(0):
+        with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
                 explainers = [self.explainer(network, method, classes, len(here)) for network in networks]
                 maps = [over_shifts(explain, tiles, shifts, self.stride) for explain in explainers]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0) / unit
-                on_tiles(len(here))
         return mean
 
     def explainer(

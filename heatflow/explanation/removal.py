@@ -3,7 +3,7 @@
 Petsiuk, Das and Saenko (2018), arXiv:1806.07421.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,11 @@ def removal_curves(
         restored = elevation * mask + background * (1 - mask)
         curves.append((probability(removed), probability(restored)))
     return Curves(*np.moveaxis(np.array(curves), 0, -1))
+
+
+def mean_curves(curves: Sequence[Curves]) -> Curves:
+    """The mean of curves of the same tiles."""
+    return Curves(*(np.mean([getattr(each, kind) for each in curves], axis=0) for kind in ("deletion", "insertion")))
 
 
 def area(curve: np.ndarray) -> np.ndarray:

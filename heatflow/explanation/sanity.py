@@ -3,6 +3,8 @@
 docs/saliency.md states for each number which way is better, and when a method passes.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -10,9 +12,8 @@ from heatflow.explanation.attribution import importance
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.out_of_fold import spread
 from heatflow.explanation.randomisation import fit_shuffled_labels, randomisation_test, rank_correlation
-from heatflow.explanation.removal import Curves, removal_curves, removal_scores
+from heatflow.explanation.removal import Curves, removal_curves
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.training import reproducible
 
 RANDOMISED = 16  # tiles of the tests that randomise parameters or labels
 REMOVED = 50  # tiles of the deletion and insertion curves
@@ -22,87 +23,122 @@ MOST_WITHOUT_CLASSIFIER = 0.9  # rank correlation above which a map hardly depen
 MOST_WITHOUT_ALL = 0.5  # rank correlation above which a map hardly depends on any parameter
 
 
-class SanityChecks:
-    """Parameter and label randomisation, agreement with a second network, deletion and insertion.
+Weights = dict[str, np.ndarray]
+
+
+def fit_shuffled(tiles: ExplainedTiles) -> Weights:
+    """Weights of a network fitted to the training tiles of the first fold with shuffled labels."""
+    networks, engine = tiles.networks, tiles.networks.engine
+    fold = int(networks.data.test_fold.min())
+    training = networks.data.part(fold, "train", engine)
+    network = fit_shuffled_labels(networks.networks[fold][0], training, networks.batch_size, engine)
+    return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
+
+
+def randomisation(tiles: ExplainedTiles, method: str, shuffled: Weights) -> dict[str, Any]:
+    """Rank correlations of maps of the first fold's network with those of other networks, on the same tiles.
 
     Parameters
     ----------
     tiles : ExplainedTiles
-        Deletion and insertion take tiles of its sample.
+    method : str
+    shuffled : dict of str to array
+        Of `fit_shuffled`.
+
+    Returns
+    -------
+    dict
+        ``after_randomised``, of `randomisation_test`; ``after_shuffled_labels``; and, with a second network fitted to
+        the true labels, ``between_seeds`` or ``between_folds``.
     """
+    networks, test_fold = tiles.networks, tiles.networks.data.test_fold
+    first, last = int(test_fold.min()), int(test_fold.max())
+    index = spread(np.flatnonzero(test_fold == first), RANDOMISED)
+    inputs, target = networks.inputs(first, networks.data.elevation(index)), tiles.predicted[index]
+    seeds = networks.networks[first]
+    network, other = seeds[0], seeds[1] if len(seeds) > 1 else networks.networks[last][0]
+    fitted = NetworkInNetwork(**network.settings)
+    fitted.load_state_dict({name: torch.from_numpy(value) for name, value in shuffled.items()})
+    for each in (network, other, fitted.eval()):
+        networks.engine.place(each)
 
-    def __init__(self, tiles: ExplainedTiles) -> None:
-        self.networks, self.predicted, self.seed = tiles.networks, tiles.predicted, tiles.seed
-        networks, engine, test_fold = tiles.networks, tiles.networks.engine, tiles.networks.data.test_fold
-        first, last = int(test_fold.min()), int(test_fold.max())
-        self.index = spread(np.flatnonzero(test_fold == first), RANDOMISED)
-        self.inputs = networks.inputs(first, networks.data.elevation(self.index))
-        seeds = networks.networks[first]
-        self.between = "seeds" if len(seeds) > 1 else "folds"
-        self.network, self.other = seeds[0], seeds[1] if len(seeds) > 1 else networks.networks[last][0]
-        for network in (self.network, self.other):
-            engine.place(network)
-        with reproducible(self.seed):
-            training = networks.data.part(first, "train", engine)
-            self.shuffled = fit_shuffled_labels(self.network, training, networks.batch_size, engine)
-        chosen = self._choose_removed(tiles.sample, tiles.attributes["background"])
-        self.block, slope = tiles.block[self.removed], tiles.attributes["slope"][chosen]
-        rng = np.random.default_rng(self.seed)
-        at_random = [self._curves(rng.random(slope.shape)) for _ in range(RANDOM_ORDERS)]
-        mean = (np.mean([getattr(c, kind) for c in at_random], axis=0) for kind in ("deletion", "insertion"))
-        self.controls = {"random": Curves(*mean), "slope": self._curves(slope)}
-
-    def check(self, method: str, maps: np.ndarray) -> tuple[dict, Curves]:
-        """Test a method.
-
-        Parameters
-        ----------
-        method : str
-        maps : float array, shape (n, size, size)
-            Of the predicted class of all kept tiles.
-
-        Returns
-        -------
-        dict
-            Scores, ``passed``, and ``warnings``, a sentence for each failed test.
-        Curves
-        """
-        with reproducible(self.seed):
-            own = self._explain(method, self.network)
-            randomised = randomisation_test(self.network, self.inputs, lambda network: self._explain(method, network))
-            again = rank_correlation(own, self._explain(method, self.other))
-            shuffled = rank_correlation(own, self._explain(method, self.shuffled))
-        curves = self._curves(importance(method, maps[self.removed]))
-        removal = removal_scores(curves, self.controls, self.block, self.seed)
-        failed = failures(randomised, shuffled, again, removal)
-        scores = {
-            "after_randomised": {name.replace(" ", "_"): value for name, value in randomised.items()},
-            "after_shuffled_labels": shuffled,
-            f"between_{self.between}": again,
-        }
-        return scores | removal | {"passed": not failed, "warnings": failed}, curves
-
-    def _choose_removed(self, sample: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Positions in a sample of at most REMOVED tiles whose probability depends on their detail, evenly spread."""
-        elevation = self.networks.without_gaps(sample, background)
-        loss = self._probability(sample, elevation) - self._probability(sample, background)
-        chosen = spread(np.flatnonzero(loss >= LEAST_LOSS), REMOVED)
-        self.removed, self.elevation, self.background = sample[chosen], elevation[chosen], background[chosen]
-        return chosen
-
-    def _probability(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        """Probability of the predicted class of tiles whose terrain is replaced."""
-        probability = self.networks.probability(index, elevation.astype(np.float32))
-        return np.take_along_axis(probability, self.predicted[index, None], axis=1)[:, 0]
-
-    def _curves(self, order: np.ndarray) -> Curves:
-        return removal_curves(lambda z: self._probability(self.removed, z), self.elevation, self.background, order)
-
-    def _explain(self, method: str, network: NetworkInNetwork) -> np.ndarray:
+    def explain(network: NetworkInNetwork) -> np.ndarray:
         with torch.random.fork_rng():  # SmoothGrad's noise is the same for every network
-            torch.manual_seed(self.seed)
-            target = self.predicted[self.index]
-            return self.networks.explainer(network, method, target, len(target))(self.inputs)
+            torch.manual_seed(tiles.seed)
+            return networks.explainer(network, method, target, len(target))(inputs)
+
+    own = explain(network)
+    randomised = randomisation_test(network, inputs, explain)
+    return {
+        "after_randomised": {name.replace(" ", "_"): value for name, value in randomised.items()},
+        "after_shuffled_labels": rank_correlation(own, explain(fitted)),
+        f"between_{'seeds' if len(seeds) > 1 else 'folds'}": rank_correlation(own, explain(other)),
+    }
+
+
+def find_removable(tiles: ExplainedTiles) -> np.ndarray:
+    """Places in the sample of at most REMOVED tiles whose probability depends on their detail, evenly spread."""
+    sample, background = tiles.sample, np.asarray(tiles.attributes["background"])
+    elevation = tiles.networks.without_gaps(sample, background)
+    loss = _probability(tiles, sample, elevation) - _probability(tiles, sample, background)
+    return spread(np.flatnonzero(loss >= LEAST_LOSS), REMOVED)
+
+
+def control_curves(tiles: ExplainedTiles, places: np.ndarray, control: str | int) -> Curves:
+    """Deletion and insertion of tiles in an order that needs no network: that of "slope", or a random order's number.
+
+    Parameters
+    ----------
+    tiles : ExplainedTiles
+    places : int array, shape (m,)
+        Of the tiles in the sample.
+    control : str or int
+    """
+    slope = tiles.attributes["slope"][places]
+    if isinstance(control, str):
+        return _curves(tiles, places, slope)
+    return _curves(tiles, places, np.random.default_rng(tiles.seed).random((RANDOM_ORDERS, *slope.shape))[control])
+
+
+def method_curves(tiles: ExplainedTiles, places: np.ndarray, method: str, target: str | int, shifts: int) -> Curves:
+    """Deletion and insertion of tiles in the order of a method's maps of the predicted class.
+
+    Parameters
+    ----------
+    tiles : ExplainedTiles
+    places : int array, shape (m,)
+        Of the tiles in the sample.
+    method : str
+    target : str or int
+        What the maps on disk are of.
+    shifts : int
+        Of maps that are not on disk.
+    """
+    index = tiles.sample[places]
+    if target == "predicted":
+        maps = tiles.maps(method, target)[index]
+    else:  # the test is of the predicted class, whatever is drawn
+        maps = tiles.networks.maps(method, index, tiles.predicted[index], shifts)
+    return _curves(tiles, places, importance(method, maps))
+
+
+def _curves(tiles: ExplainedTiles, places: np.ndarray, order: np.ndarray) -> Curves:
+    index, background = tiles.sample[places], tiles.attributes["background"][places]
+    elevation = tiles.networks.without_gaps(index, background)
+    return removal_curves(lambda z: _probability(tiles, index, z), elevation, background, order)
+
+
+def _probability(tiles: ExplainedTiles, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+    """Probability of the predicted class of tiles whose terrain is replaced."""
+    probability = tiles.networks.probability(index, elevation.astype(np.float32))
+    return np.take_along_axis(probability, tiles.predicted[index, None], axis=1)[:, 0]
+
+
+def judge(randomised: dict[str, Any], removal: dict[str, float]) -> dict[str, Any]:
+    """Scores of `randomisation` and `removal_scores`, with ``passed`` and ``warnings``, a sentence for each failure."""
+    again = next(value for name, value in randomised.items() if name.startswith("between_"))
+    failed = failures(randomised["after_randomised"], randomised["after_shuffled_labels"], again, removal)
+    return randomised | removal | {"passed": not failed, "warnings": failed}
 
 
 def failures(randomised: dict[str, float], shuffled: float, again: float, removal: dict[str, float]) -> list[str]:

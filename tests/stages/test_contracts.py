@@ -18,6 +18,7 @@ ROOMS = (  # each imports from those above it, and from itself
     {"grid"},
     {"io"},
     {"config"},
+    {"compute"},
     {"geo"},
     {"learning"},
     {"evaluation"},

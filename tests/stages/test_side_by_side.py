@@ -1,0 +1,51 @@
+"""Stages give the same bytes with one process and with several, whatever is killed on the way."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.helpers import ROOT, TINY
+
+STAGES = ("train", "saliency", "map")
+
+
+def checksums(folder):
+    files = [path for name in ("models", "saliency", "map") for path in sorted((folder / "data" / name).iterdir())]
+    files += [folder / "metrics" / f"{name}.json" for name in STAGES]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
+    alone = checksums(finished.path)
+    for path in (finished.path / "data/models").iterdir():
+        path.unlink()
+    monkeypatch.setenv("HEATFLOW_WORKERS", "2")
+    finished.run_all(STAGES, data=inputs, **TINY)
+    assert checksums(finished.path) == alone
+
+
+@pytest.mark.parametrize("name", ["train", "map"])
+def test_a_worker_that_is_killed_changes_nothing(finished, inputs, name):
+    changes = TINY | {"data": inputs, "train": {"epochs": 8}}
+    finished.run_all(("train", "evaluate", "map"), **changes)
+    alone = checksums(finished.path)
+    environment = os.environ | {"HEATFLOW_WORKERS": "2", "PYTHONPATH": str(ROOT)}
+    stage = subprocess.Popen([sys.executable, "-m", f"stages.{name}"], cwd=finished.path, env=environment)
+    killed = False
+    while stage.poll() is None and not killed:
+        # workers are the children of the server process, which is itself a child of the stage
+        for worker in [w for c in psutil.Process(stage.pid).children() for w in c.children()]:
+            if worker.cpu_times().user > 0.05:
+                os.kill(worker.pid, signal.SIGKILL)
+                killed = True
+                break
+        time.sleep(0.01)
+    assert stage.wait() == 0
+    assert killed
+    assert checksums(finished.path) == alone
