@@ -1,8 +1,9 @@
-"""Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install 'heatflow[cluster]'``."""
+"""Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install -e '.[cluster]'``."""
 
 import logging
+import subprocess
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,9 @@ def pool(scheduler: str, jobs: int) -> Iterator[tuple[Executor, int]]:
     if scheduler != "slurm" and not scheduler.startswith(SCHEMES):
         raise InputError(f"HEATFLOW_SCHEDULER={scheduler!r}: it must be local, slurm, or begin with tcp:// or tls://")
     try:
-        from distributed import Client
-    except ImportError:
-        raise InputError(
-            f"HEATFLOW_SCHEDULER={scheduler}: install what it needs: pip install 'heatflow[cluster]'"
-        ) from None
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise _not_installed(scheduler) from error
     logging.getLogger("distributed").setLevel(logging.ERROR)  # what it does about a lost worker is no concern here
     with ExitStack() as stack:
         where = stack.enter_context(_slurm(jobs)) if scheduler == "slurm" else scheduler
@@ -54,16 +53,47 @@ def pool(scheduler: str, jobs: int) -> Iterator[tuple[Executor, int]]:
                 f"HEATFLOW_SCHEDULER={scheduler}: no scheduler with a worker answers there; "
                 "start both, or unset HEATFLOW_SCHEDULER to compute on this machine"
             ) from error
+        except TypeError as error:  # of Dask, which was asked for tls:// and finds no certificates
+            raise InputError(
+                f"HEATFLOW_SCHEDULER={scheduler}: no certificates in Dask's configuration, distributed.comm.tls"
+            ) from error
         executor = client.get_executor(pure=False)
         try:
             yield executor, max(jobs if scheduler == "slurm" else len(client.nthreads()), 1)
+        except KilledWorker as error:
+            raise MachineError(
+                "workers of the cluster were killed again and again, most likely for lack of memory; "
+                "give each more memory"
+            ) from error
+        except CancelledError as error:
+            raise MachineError(f"HEATFLOW_SCHEDULER={scheduler}: the scheduler has ended; run again") from error
         finally:
             executor.shutdown(wait=False)  # cancels
 
 
-def _slurm(jobs: int) -> "SLURMCluster":
-    from dask_jobqueue import SLURMCluster
+@contextmanager
+def _slurm(jobs: int) -> Iterator["SLURMCluster"]:
+    """Jobs of SLURM, with a scheduler that asks whoever connects for the certificate of this run."""
+    try:
+        import dask
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise _not_installed("slurm") from error
+    if dask.config.get("jobqueue.slurm.memory") is None:
+        raise InputError(
+            "HEATFLOW_SCHEDULER=slurm: describe a job in Dask's configuration, jobqueue.slurm: memory, queue, walltime"
+        )
+    folder = dask.config.get("jobqueue.slurm.shared-temp-directory") or "~"  # of the certificates, which the jobs read
+    with SLURMCluster(cores=1, processes=1, security=True, shared_temp_directory=folder) as cluster:
+        try:  # the cluster itself would log what sbatch says, and wait for ever
+            test = ["sbatch", "--test-only"]
+            subprocess.run(test, input=cluster.job_script(), check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = getattr(error, "stderr", None) or str(error)
+            raise MachineError(f"HEATFLOW_SCHEDULER=slurm: no job can be submitted ({reason.strip()})") from error
+        cluster.scale(jobs=jobs)
+        yield cluster
 
-    cluster = SLURMCluster(cores=1, processes=1)
-    cluster.scale(jobs=jobs)
-    return cluster
+
+def _not_installed(scheduler: str) -> InputError:
+    return InputError(f"HEATFLOW_SCHEDULER={scheduler}: install what it needs: pip install -e '.[cluster]'")

@@ -17,17 +17,37 @@ ELSEWHERE = {
     "make test": "make -n test",  # this very run
     "source .venv/bin/activate": "true",  # the commands run in that environment
     "heatflow fetch usgs-wells": "heatflow fetch",  # no network in tests: tests/test_sources.py
-}
+    # no remote in this test: tests/stages/test_remotes.py
+    "dvc remote add -d store s3://bucket/heatflow": "dvc remote add -f -d store s3://bucket/heatflow",
+    "dvc remote add -d store gs://bucket/heatflow": "dvc remote add -f -d store gs://bucket/heatflow",
+    "dvc remote add -d store azure://container/heatflow": "dvc remote add -f -d store azure://container/heatflow",
+    "dvc remote add -d store ssh://user@host/path/heatflow": "dvc remote add -f -d store ssh://user@host/path/heatflow",
+    "dvc push --run-cache": "dvc push --help",
+    "dvc pull --run-cache": "dvc pull --help",
+    "dvc exp push origin my-experiment": "dvc exp push --help",
+    "dvc exp pull origin my-experiment": "dvc exp pull --help",
+    "dvc exp apply my-experiment": "dvc exp apply --help",
+    # no cluster in this test: tests/compute/test_cluster.py
+    "dask scheduler --protocol tls --interface eth0 --dashboard-address 127.0.0.1:8787": "dask scheduler --version",
+    "dask worker tls://node1:8786 --nthreads 1 --nworkers 8 --interface eth0 --dashboard-address 127.0.0.1:0":
+        "dask worker --version",
+    "HEATFLOW_SCHEDULER=tls://node1:8786 dvc repro": "true",
+    "mkdir -m 700 -p ~/.config/dask": "true",  # this writes to the home folder
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=heatflow -keyout ~/.config/dask/key.pem "
+    "-out ~/.config/dask/cert.pem": "true",
+}  # fmt: skip
 # Made-up paths, and the report's width and length, which take minutes.
 SMALL = {
-    "/path/elevation_30s.tif": "data/demo/elevation.tif", "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
+    "/path/shared/": "shared/", "/path/elevation_30s.tif": "data/demo/elevation.tif",
+    "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
     "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
 }  # fmt: skip
 
 
 def commands(text):
     """The lines of a page's blocks of commands, without their comments."""
-    blocks = [block.replace("\\\n", " ") for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.M | re.S)]
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)  # those of a language are files
+    blocks = [block.replace("\\\n", " ") for language, block in found if not language]
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
