@@ -106,11 +106,10 @@ def test_a_folder_gives_back_what_was_pushed(project, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_another_has_pushed_is_restored_and_not_repeated(project, tmp_path):
+    push(project, str(tmp_path / "store"))  # before the experiment, whose own commit has to name the remote
     call(project, "dvc", "exp", "run", "-n", "three", "-S", "number=3")
+    call(project, "dvc", "exp", "push", "--run-cache", "origin", "three")
     call(project, "git", "checkout", "-q", ".")
-    call(project, "dvc", "checkout", "-q")
-    push(project, str(tmp_path / "store"))
-    call(project, "dvc", "exp", "push", "origin", "three")  # with its outputs
     wipe(project)
     call(project, "dvc", "pull", "--run-cache")
     (project / "params.yaml").write_text("number: 3\n")
