@@ -12,6 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from heatflow.io.atomic import replacing
+
 PLUMBING = (
     "heatflow/errors.py", "heatflow/pipeline.py", "heatflow/compute", "heatflow/config/load.py",
     "heatflow/config/schema.py", "heatflow/present/messages", "stages/_runner.py",
@@ -104,9 +106,9 @@ def write_dependencies(path: Path) -> None:
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width, yaml.preserve_quotes = 4096, True
-    pipeline = yaml.load(path.read_text(encoding="utf-8"))
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(with_dependencies(pipeline, path.resolve().parent), file)
+    pipeline = with_dependencies(yaml.load(path.read_text(encoding="utf-8")), path.resolve().parent)
+    with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
+        yaml.dump(pipeline, file)
 
 
 if __name__ == "__main__":

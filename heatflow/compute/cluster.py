@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install 'heatflow[cluster]'``."""
+"""Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install -e '.[cluster]'``."""
 
 import logging
 import subprocess
@@ -96,4 +96,4 @@ def _slurm(jobs: int) -> Iterator["SLURMCluster"]:
 
 
 def _not_installed(scheduler: str) -> InputError:
-    return InputError(f"HEATFLOW_SCHEDULER={scheduler}: install what it needs: pip install 'heatflow[cluster]'")
+    return InputError(f"HEATFLOW_SCHEDULER={scheduler}: install what it needs: pip install -e '.[cluster]'")

@@ -113,10 +113,8 @@ def explain(
         Lower end of the interval of the networks' AUC.
     on_maps : callable, optional
         Receives the maps of each method, once they are tested.
-    on_items : callable, optional
-        Receives the number of items whenever some begin.
-    on_done : callable, optional
-        Called when an item is done.
+    on_items, on_done : callable, optional
+        The one receives the number of items whenever some begin, the other is called when one is done.
     """
     tiles = files.open()
 

@@ -110,14 +110,14 @@ def test_encryption_without_certificates_is_refused(nowhere, monkeypatch):
 def test_without_the_libraries_the_command_that_installs_them_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setenv("HEATFLOW_SCHEDULER", "tcp://127.0.0.1:8786")
-    with pytest.raises(InputError, match=r"pip install 'heatflow\[cluster\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[cluster\]'"):
         list(map_in_order(tasks.square, range(3)))
 
 
 def test_slurm_without_the_library_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     monkeypatch.setenv("HEATFLOW_SCHEDULER", "slurm")
-    with pytest.raises(InputError, match=r"pip install 'heatflow\[cluster\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[cluster\]'"):
         list(map_in_order(tasks.square, range(3)))
 
 

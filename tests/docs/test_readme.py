@@ -38,8 +38,8 @@ ELSEWHERE = {
 }  # fmt: skip
 # Made-up paths, and the report's width and length, which take minutes.
 SMALL = {
-    "/path/shared/": "shared/",
-    "/path/elevation_30s.tif": "data/demo/elevation.tif", "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
+    "/path/shared/": "shared/", "/path/elevation_30s.tif": "data/demo/elevation.tif",
+    "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
     "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
 }  # fmt: skip
 

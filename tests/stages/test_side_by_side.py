@@ -1,5 +1,6 @@
 """Stages give the same bytes with one process and with several, whatever is killed on the way."""
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -30,6 +31,17 @@ def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
     assert checksums(finished.path) == alone
 
 
+def kill_a_worker(stage):
+    """Kill a process that computes an item; false where none does."""
+    # workers are the children of the server process, which is itself a child of the stage
+    for worker in [worker for server in psutil.Process(stage.pid).children() for worker in server.children()]:
+        if worker.cpu_times().user > 0.05:
+            os.kill(worker.pid, signal.SIGKILL)
+            return True
+    return False
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "map"])
 def test_a_worker_that_is_killed_changes_nothing(finished, inputs, name):
     changes = TINY | {"data": inputs, "train": {"epochs": 8}}
@@ -39,12 +51,8 @@ def test_a_worker_that_is_killed_changes_nothing(finished, inputs, name):
     stage = subprocess.Popen([sys.executable, "-m", f"stages.{name}"], cwd=finished.path, env=environment)
     killed = False
     while stage.poll() is None and not killed:
-        # workers are the children of the server process, which is itself a child of the stage
-        for worker in [w for c in psutil.Process(stage.pid).children() for w in c.children()]:
-            if worker.cpu_times().user > 0.05:
-                os.kill(worker.pid, signal.SIGKILL)
-                killed = True
-                break
+        with contextlib.suppress(psutil.NoSuchProcess):
+            killed = kill_a_worker(stage)
         time.sleep(0.01)
     assert stage.wait() == 0
     assert killed
