@@ -69,4 +69,4 @@ def die(_):
 def sleep(where):
     """Leave a file that says who sleeps."""
     (Path(where) / str(os.getpid())).touch()
-    time.sleep(60)
+    time.sleep(600)

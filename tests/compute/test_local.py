@@ -50,36 +50,40 @@ def test_the_limit_of_a_container_counts_as_the_memory_of_the_machine(tmp_path, 
     assert local.free_memory() == pytest.approx(machine, rel=0.5)
 
 
+LONGEST = 240  # seconds that anything takes on a machine that does much else
+
+
 @pytest.fixture
 def asleep(tmp_path):
     """A stage whose two workers sleep, and all processes that it has started."""
     command = [sys.executable, "-m", "tests.compute.asleep", str(tmp_path)]
     env = environment() | {"HEATFLOW_WORKERS": "2", "HEATFLOW_SCHEDULER": "local"}
     stage = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    end = time.monotonic() + 90
-    while len(list(tmp_path.iterdir())) < 2:
-        assert time.monotonic() < end
-        assert stage.poll() is None, stage.communicate()[1]
-        time.sleep(0.05)
-    children = psutil.Process(stage.pid).children(recursive=True)
-    yield stage, children
-    for process in [stage, *children]:
-        if process in children and not process.is_running():
-            continue
-        process.kill()
-    stage.communicate()
+    try:
+        end = time.monotonic() + LONGEST
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < end
+            assert stage.poll() is None, stage.communicate()[1]
+            time.sleep(0.05)
+        children = psutil.Process(stage.pid).children(recursive=True)
+        yield stage, children
+        for process in [child for child in children if child.is_running()]:
+            process.kill()
+    finally:
+        stage.kill()
+        stage.communicate()
 
 
 def left(children):
-    """Processes that have not ended within some seconds."""
-    return psutil.wait_procs(children, timeout=10)[1]
+    """Processes that have not ended, however busy the machine is."""
+    return psutil.wait_procs(children, timeout=LONGEST)[1]
 
 
 def test_ctrl_c_leaves_no_process_behind(asleep):
     stage, children = asleep
     assert len(children) >= 2
     os.killpg(stage.pid, signal.SIGINT)  # as a terminal sends it
-    assert stage.wait(timeout=10) == 130
+    assert stage.wait(timeout=LONGEST) == 130
     assert left(children) == []
     assert stage.stderr.read() == "asleep: interrupted\n"
 
@@ -94,5 +98,5 @@ def test_the_workers_of_a_process_that_is_killed_end(asleep):
 def test_the_workers_of_a_process_that_is_terminated_end(asleep):
     stage, children = asleep
     stage.terminate()
-    stage.wait(timeout=10)
+    stage.wait(timeout=LONGEST)
     assert left(children) == []
