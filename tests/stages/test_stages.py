@@ -339,16 +339,6 @@ def test_saliency_of_other_targets_with_a_band_for_each_class(finished, inputs):
     assert {"lattice_share_before", "lattice_share_after"} <= found["methods"]["grad_cam"].keys()
 
 
-def test_saliency_has_the_same_bytes_in_one_process_and_in_two(finished, inputs, monkeypatch):
-    methods, written = ["gradient", "smooth_gradient"], []
-    for workers in ("1", "2"):
-        monkeypatch.setenv("HEATFLOW_WORKERS", workers)
-        assert finished.run("saliency", **TINY | {"data": inputs, "saliency": {"methods": methods}}) == 0
-        written.append({name: (finished.path / name).read_bytes() for name in finished.files()})
-    assert written[0] == written[1]
-    assert {f"data/saliency/{name}.tif" for name in methods} < written[0].keys()
-
-
 def test_a_class_that_does_not_exist_cannot_be_explained(workspace, capsys):
     assert "there is no class 9" in refusal(workspace, capsys, "terrain", saliency={"target": 9})
 
