@@ -14,7 +14,7 @@ from heatflow.compute.mapping import map_in_order
 from heatflow.errors import InputError, MachineError
 from stages import _runner
 from tests.compute import tasks, torch_tasks
-from tests.compute.conftest import address, start
+from tests.compute.conftest import LONGEST, address, start
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
 
@@ -82,6 +82,7 @@ def test_a_scheduler_that_ends_is_a_fault_of_the_machine(monkeypatch, tmp_path):
         where = address(scheduler)
         start(stack, "worker", where, "--nthreads", "1")
         monkeypatch.setenv("HEATFLOW_SCHEDULER", where)
+        monkeypatch.setattr(cluster, "WAIT", LONGEST)
         results = map_in_order(tasks.fail_first, [(tmp_path, k) for k in range(1, 100)])
         assert next(results) == 1
         scheduler.kill()
