@@ -58,7 +58,10 @@ def asleep(tmp_path):
     """A stage whose two workers sleep, and all processes that it has started."""
     command = [sys.executable, "-m", "tests.compute.asleep", str(tmp_path)]
     env = environment() | {"HEATFLOW_WORKERS": "2", "HEATFLOW_SCHEDULER": "local"}
-    stage = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    stage = subprocess.Popen(
+        command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )  # fmt: skip
     try:
         end = time.monotonic() + LONGEST
         while len(list(tmp_path.iterdir())) < 2:
