@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from heatflow.compute import local
 from tests.helpers import ROOT, TINY
 
 STAGES = ("train", "saliency", "map")
@@ -26,9 +27,12 @@ def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
     alone = checksums(finished.path)
     for path in (finished.path / "data/models").iterdir():
         path.unlink()
+    pools, pool = [], local.pool
+    monkeypatch.setattr(local, "pool", lambda workers, task: pools.append(workers) or pool(workers, task))
     monkeypatch.setenv("HEATFLOW_WORKERS", "2")
     finished.run_all(STAGES, data=inputs, **TINY)
     assert checksums(finished.path) == alone
+    assert pools == [2, 2, 2, 2]  # networks; maps, and their tests; rows of windows
 
 
 def kill_a_worker(stage):
