@@ -1,4 +1,4 @@
-"""Cutting tiles, placing wells and taking a raster too large for memory through the first stages."""
+"""Cutting tiles, placing wells and detrending."""
 
 import os
 import subprocess
@@ -13,7 +13,6 @@ import geopandas
 import numpy as np
 import pandas as pd
 import rasterio
-import yaml
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
@@ -28,10 +27,9 @@ SIZE = 200
 PEAK = "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:')))"  # kB
 
 
-def compare(rounds: int, quick: bool) -> Rows:
-    """Rows of the table of results; `quick` takes a small raster in place of one larger than memory."""
-    large = large_raster(3800, 3500) if quick else large_raster()
-    return compare_tiling(rounds) + compare_well_join(rounds) + compare_detrending() + large
+def compare(rounds: int) -> Rows:
+    """Rows of the table of results."""
+    return compare_tiling(rounds) + compare_well_join(rounds) + compare_detrending()
 
 
 def terrain_strips(width: int, height: int, rows: int = 512) -> Iterator[tuple[int, np.ndarray]]:
@@ -142,37 +140,3 @@ def compare_well_join(rounds: int) -> Rows:
     joins = [(f"- times geopandas.sjoin {p!r}, which counts {counted[p]}", p) for p in predicates]
     first = f"well join, {n} wells, a tenth on edges of tiles: wells counted"
     return [(first, str(counted["own"])), *((what, times(seconds[p], seconds["own"])) for what, p in joins)]
-
-
-def _write_large(folder: Path, width: int, height: int) -> None:
-    """A raster of 30 m pixels, wells and params in a folder."""
-    grid = Grid(200_000, 4_900_000, 30, width, height, UTM)
-    with rasterio.open(
-        folder / "dem.tif", "w", driver="GTiff", width=width, height=height, count=1, dtype="float32", crs=UTM,
-        transform=grid.transform, nodata=-9999, tiled=True, compress="ZSTD", bigtiff="IF_SAFER", num_threads="ALL_CPUS",
-    ) as out:  # fmt: skip
-        for top, strip in terrain_strips(width, height):
-            out.write(strip, 1, window=Window(0, top, width, len(strip)))
-    rng = np.random.default_rng(0)
-    x, y = 200_000 + rng.uniform(0, width * 30, 20_000), 4_900_000 - rng.uniform(0, height * 30, 20_000)
-    pd.DataFrame({"x": x, "y": y, "residual": rng.normal(0, 80, 20_000)}).to_csv(folder / "wells.csv", index=False)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"] |= {"elevation": str(folder / "dem.tif"), "wells": str(folder / "wells.csv")}
-    params["terrain"]["resolution"] = 30
-    params["wells"] |= {"x": "x", "y": "y", "crs": "EPSG:32611"}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def large_raster(width: int = 38_000, height: int = 35_000) -> Rows:
-    """The terrain, wells and tile stages on a raster of 30 m pixels larger than memory should have to hold."""
-    rows = []
-    with tempfile.TemporaryDirectory(dir=".") as name:
-        folder = Path(name).resolve()
-        _write_large(folder, width, height)
-        for stage in ("terrain", "wells", "tile"):
-            start = time.perf_counter()
-            _, peak = in_process(f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')", folder)
-            what = f"{width} x {height} pixels ({width * height * 4 / 1e9:.1f} GB), {stage} stage"
-            rows.append((f"{what}: peak memory", f"{peak:.2f} GB"))
-            rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))
-    return rows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heatflow.explanation.explain import explain
+from heatflow.explanation.explain import ExplanationTask, explain
 from heatflow.explanation.explained_tiles import SAMPLE, TileFiles
 from heatflow.explanation.method_maps import MethodMaps
 from heatflow.explanation.mosaic import write_maps
@@ -45,17 +45,18 @@ def main() -> None:
             FOLD_DATA, MODELS, PREDICTIONS, folder, p.tile, p.split.block_size, p.split.seed, grid.grid.resolution,
             engine, p.saliency.batch_size,
         )  # fmt: skip
+        task = ExplanationTask(files)
         with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
-            files.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
+            task.opened.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 
         def write(maps: MethodMaps) -> None:
             path = rasters / f"{maps.method}.tif"
             write_maps(path, maps.bands(p.tile, p.saliency.target), row, col, grid, maps.units)
             write_style(path.with_suffix(".qml"), 1, -maps.limit(), maps.limit(), SALIENCY_COLOURS)
-            save(maps_figure(maps, files.open(), p.saliency.target), figures / f"{maps.method}.png")
+            save(maps_figure(maps, task.opened, p.saliency.target), figures / f"{maps.method}.png")
 
         with progress(0, "maps, then tests", "item") as bar:
-            found = explain(files, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
+            found = explain(task, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
         for name, figure in summary_figures(found).items():
             save(figure, figures / f"{name}.png")
         write_csv(rasters / "association.csv", found.tile_association)

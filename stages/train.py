@@ -29,7 +29,8 @@ def main() -> None:
     checkpoints = Checkpoints(CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, *code]))
     elevation = checkpoints.folder / "elevation.npy" if p.augment.resample else None
     if elevation:
-        write_surroundings(TERRAIN, elevation, p.tile, *(data.table[name].to_numpy() for name in ("row", "col")))
+        with replacing(elevation) as beside:
+            write_surroundings(TERRAIN, beside, p.tile, *(data.table[name].to_numpy() for name in ("row", "col")))
     files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, elevation, p.tile)
     with progress(data.folds * p.train.seeds, "train", "network") as bar:
 

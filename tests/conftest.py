@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from contextlib import ExitStack
 
 import pytest
 import rasterio
 
+from heatflow.compute import cluster
 from heatflow.grid.grids import Grid
+from tests import dask_cluster
 from tests.helpers import (
     CRS,
     LEFT,
@@ -24,11 +27,13 @@ from tests.helpers import (
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers inherit it: threads of several would wait for each other
 os.environ["HEATFLOW_WORKERS"] = "1"  # tests run side by side already, and patch what would run elsewhere
-# Files whose tests share what takes long to make: one process makes the clone, and one runs all stages, once for all.
+# Files whose tests share what takes long to make: one process makes the clone, one runs all
+# stages, and one starts the cluster, once for all.
 TOGETHER = {
     "tests/docs/test_readme.py": "clone", "tests/stages/test_parallel.py": "clone",
     "tests/stages/test_pipeline.py": "clone", "tests/stages/test_contracts.py": "stages",
     "tests/stages/test_stages.py": "stages", "tests/stages/test_resume.py": "stages",
+    "tests/compute/test_cluster.py": "dask", "tests/stages/test_side_by_side.py": "dask",
 }  # fmt: skip
 
 
@@ -120,3 +125,23 @@ def clone(tmp_path_factory):
 def experiment(clone):
     """An experiment that was run in the clone and set back: DVC's run cache then holds that of the README too."""
     return make_experiment(clone)
+
+
+@pytest.fixture(scope="session")
+def dask_scheduler():
+    """Address of a scheduler with two workers of one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with ExitStack() as stack:
+        where = dask_cluster.address(dask_cluster.start(stack, "scheduler", "--port", "0"))
+        dask_cluster.start(stack, "worker", where, "--nthreads", "1", "--nworkers", "2")
+        with distributed.Client(where, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=dask_cluster.LONGEST)
+        yield where
+
+
+@pytest.fixture
+def on_cluster(dask_scheduler, monkeypatch):
+    """Tasks are computed by the two workers; the address of their scheduler."""
+    monkeypatch.setenv("HEATFLOW_SCHEDULER", dask_scheduler)
+    monkeypatch.setattr(cluster, "WAIT", dask_cluster.LONGEST)  # workers start slowly on a machine that does much else
+    return dask_scheduler

@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from heatflow.compute import cluster, local
+from heatflow.compute.task import Unfinished
 from heatflow.compute.threads import one_thread
 from heatflow.errors import InputError, MachineError
 
@@ -27,7 +28,7 @@ MOST_DEATHS = 3  # of worker processes, one after the other, without a result be
 
 
 def map_in_order(
-    task: Callable[[Item], Result], items: Iterable[Item], *, memory: float = 0, alone: bool = False,
+    task: Callable[[Item], Result | Unfinished], items: Iterable[Item], *, memory: float = 0, alone: bool = False,
     on_done: Callable[[], object] = lambda: None,
 ) -> Iterator[Result]:  # fmt: skip
     """Results of a task for each item, in the order of the items, each as soon as it and those before it are there.
@@ -39,7 +40,8 @@ def map_in_order(
     ----------
     task : callable
         A function of a module, or an object whose class is in one. It is sent to other processes with its items: paths
-        and numbers, no open files and no arrays. A process keeps it from item to item, with what it has opened.
+        and numbers, no open files and no arrays. A process keeps it from item to item, with what it has opened. It may
+        give `heatflow.compute.task.Unfinished`, and is then called again with the item in it.
     items : iterable
     memory : float, optional
         Bytes that a task needs. No more processes run on this machine than its free memory holds.
@@ -72,8 +74,10 @@ def map_in_order(
         yield from _gather(partial(local.pool, workers, task), task, todo, on_done)
     else:
         for item in todo:
-            with one_thread():
-                result = task(item)
+            result: Any = Unfinished(item)
+            while isinstance(result, Unfinished):
+                with one_thread():
+                    result = task(result.item)
             on_done()
             yield result
 
@@ -89,7 +93,7 @@ def most_workers() -> int | None:
 
 
 def _gather(
-    open_pool: Callable[[], AbstractContextManager[tuple[Executor, int]]], task: Callable[[Item], Result],
+    open_pool: Callable[[], AbstractContextManager[tuple[Executor, int]]], task: Callable[[Item], Result | Unfinished],
     items: list[Item], on_done: Callable[[], object],
 ) -> Iterator[Result]:  # fmt: skip
     results: dict[int, Any] = {}
@@ -117,7 +121,10 @@ def _run(
     pool: Executor, ahead: int, call: Callable[[Item], bytes], items: list[Item], following: int,
     results: dict[int, Any],
 ) -> Iterator[tuple[int, Any]]:  # fmt: skip
-    """Items that have no result yet with their results, as they end; at most `ahead` are begun before `following`."""
+    """Items that have no result yet with their results, as they end; at most `ahead` are begun before `following`.
+
+    In `items` an item that is unfinished is replaced by the one with which its task goes on.
+    """
     left = iter([k for k in range(following, len(items)) if k not in results])
     running: dict[Future, int] = {}
     while True:
@@ -130,7 +137,12 @@ def _run(
             result, messages = pickle.loads(future.result())
             for message in messages:
                 warnings.warn(message, stacklevel=2)
-            yield running.pop(future), result
+            k = running.pop(future)
+            if isinstance(result, Unfinished):
+                items[k] = result.item
+                running[pool.submit(call, items[k])] = k
+            else:
+                yield k, result
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatflow.compute.mapping import map_in_order
+from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Saliency
 from heatflow.explanation.ablation import ablation_effect
 from heatflow.explanation.association import associate_maps
@@ -84,19 +85,25 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Task:
-    """Computes any item in whatever process; what else is computed there makes no difference."""
+class ExplanationTask(OpeningTask):
+    """Computes any item in whatever process; what else is computed there makes no difference.
 
-    files: TileFiles
+    Parameters
+    ----------
+    open : callable
+        Gives `ExplainedTiles`, such as `TileFiles`.
+    """
+
+    open: TileFiles
 
     def __call__(self, item: Item) -> Any:
         function, arguments = item
-        with reproducible(self.files.seed):
-            return function(self.files.open(), *arguments)
+        with reproducible(self.opened.seed):
+            return function(self.opened, *arguments)
 
 
 def explain(
-    files: TileFiles, saliency: Saliency, skill_low: float, *,
+    task: ExplanationTask, saliency: Saliency, skill_low: float, *,
     on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
     on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
@@ -106,8 +113,8 @@ def explain(
 
     Parameters
     ----------
-    files : TileFiles
-        The attributes of the sample are in its folder; maps are kept there too.
+    task : ExplanationTask
+        The attributes of the sample are in the folder of its tiles; maps are kept there too.
     saliency : Saliency
     skill_low : float
         Lower end of the interval of the networks' AUC.
@@ -116,12 +123,12 @@ def explain(
     on_items, on_done : callable, optional
         The one receives the number of items whenever some begin, the other is called when one is done.
     """
-    tiles = files.open()
+    tiles: ExplainedTiles = task.opened
 
     def side_by_side(items: list[Item]) -> Iterator[Any]:
         on_items(len(items))
-        on_gpu = files.engine.device.type != "cpu"
-        return map_in_order(Task(files), items, memory=MEMORY, alone=on_gpu, on_done=on_done)
+        on_gpu = tiles.networks.engine.device.type != "cpu"
+        return map_in_order(task, items, memory=MEMORY, alone=on_gpu, on_done=on_done)
 
     shuffled, places = _draw(tiles, saliency, side_by_side)
     known = find_known_features(tiles)

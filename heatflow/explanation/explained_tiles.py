@@ -1,8 +1,7 @@
 """What is explained: tiles with their networks, predictions and terrain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +55,11 @@ class ExplainedTiles:
         """Of `heatflow.geo.tile_attributes`, float32 (m, size, size), on disk until asked for."""
         return {path.stem: np.load(path, mmap_mode="r") for path in self.folder.glob("*.npy")}
 
+    def write_attributes(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> None:
+        """Write the attributes of the sample into the folder; `terrain` is that of all tiles."""
+        for name, array in terrain.compute(self.sample, on_tile=on_tile).items():
+            np.save(self.folder / f"{name}.npy", array)
+
     def maps(self, method: str, explained: str | int) -> np.ndarray:
         """Maps of all tiles on disk, float32 (n, size, size), to be read or written; 0 until written.
 
@@ -98,7 +102,7 @@ class ExplainedTiles:
 
 @dataclass(frozen=True)
 class TileFiles:
-    """What is explained, as paths and numbers; every process opens it for itself, once.
+    """What is explained, as paths and numbers.
 
     Parameters
     ----------
@@ -123,15 +127,14 @@ class TileFiles:
     models: Path
     predictions: Path
     folder: Path
-    tile: Tile = field(hash=False)
+    tile: Tile
     block_size: int
     seed: int
     resolution: float
     engine: Engine
     batch_size: int
 
-    @lru_cache(maxsize=1)  # noqa: B019  # it keeps the last files alone
-    def open(self) -> ExplainedTiles:
+    def __call__(self) -> ExplainedTiles:
         """Read all but the pixels, which stay on disk."""
         data, table = FoldData.load(*self.fold_data), read_table(self.predictions)
         models = [load_networks(self.models, fold) for fold in range(data.folds)]
@@ -140,8 +143,3 @@ class TileFiles:
         row, col = (table[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
         block = block_of(row, col, self.block_size, self.tile.size, self.tile.step)
         return ExplainedTiles(networks, table, block, sample, self.folder, self.resolution, self.tile, self.seed)
-
-    def write_attributes(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> None:
-        """Write the attributes of the sample into the folder; `terrain` is that of all tiles."""
-        for name, array in terrain.compute(self.open().sample, on_tile=on_tile).items():
-            np.save(self.folder / f"{name}.npy", array)

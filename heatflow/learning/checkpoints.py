@@ -42,9 +42,7 @@ class Checkpoints:
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         """Put a state in the place of the last one of that name, whole or not at all."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
+        content = to_bytes(state)
         # No fsync: a killed process loses nothing that it has written. After a power cut the digest tells.
         with replacing(self.folder / name) as beside:
             beside.write_bytes(hashlib.sha256(content).digest() + content)
@@ -57,11 +55,23 @@ class Checkpoints:
             return None
         if hashlib.sha256(raw[_DIGEST:]).digest() != raw[:_DIGEST]:
             return None
-        return torch.load(io.BytesIO(raw[_DIGEST:]), map_location="cpu", weights_only=True)
+        return from_bytes(raw[_DIGEST:])
 
     def clear(self) -> None:
         """Remove all states of this key."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def to_bytes(state: dict[str, Any]) -> bytes:
+    """A state of training as bytes."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> dict[str, Any]:
+    """The state of training that `to_bytes` was given, on the CPU."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def fingerprint(settings: Any, files: Iterable[str | Path]) -> str:

@@ -1,8 +1,8 @@
 """The networks of all folds and seeds: training them, and what came of it."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,19 @@ import pandas as pd
 import torch
 
 from heatflow.compute.mapping import map_in_order
-from heatflow.compute.task import OpeningTask
+from heatflow.compute.task import OpeningTask, Unfinished
 from heatflow.config.schema import Params, Tile
 from heatflow.errors import InputError
 from heatflow.learning import training
 from heatflow.learning.augment import pipeline
-from heatflow.learning.checkpoints import Checkpoints
+from heatflow.learning.checkpoints import Checkpoints, from_bytes, to_bytes
 from heatflow.learning.engine import Engine, keep_freed_memory
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.patches import PatchSampler, PatchSource, Terrain
 
 SEED_STEP = 1000  # between the seeds of the networks of one fold
+PARTS = 4  # of the training of a network; others train between them
 TORCH_MEMORY = 1e9  # bytes that a process which trains takes besides its tiles
 
 
@@ -117,8 +118,28 @@ class TrainingFiles:
 
 
 @dataclass(frozen=True)
+class NetworkItem:
+    """A network that is to be trained.
+
+    Parameters
+    ----------
+    fold, seed : int
+        Numbers of the fold and of the network in it.
+    state : bytes or None
+        From which its training goes on.
+    resumed : int
+        See `TrainedNetwork`.
+    """
+
+    fold: int
+    seed: int
+    state: bytes | None = None
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
 class TrainingTask(OpeningTask):
-    """Training of one network, in whatever process.
+    """Training of one network, in whatever process, part by part.
 
     Parameters
     ----------
@@ -137,26 +158,42 @@ class TrainingTask(OpeningTask):
     engine: Engine
     checkpoints: Checkpoints | None = None
 
-    def __call__(self, which: tuple[int, int]) -> TrainedNetwork:
-        """Train the network of a fold and seed, by their numbers."""
-        (fold, seed), p, engine = which, self.params, self.engine
+    def __call__(self, item: NetworkItem) -> TrainedNetwork | Unfinished:
+        """Train a part of a network, or the rest of it."""
+        fold, seed, p, engine = item.fold, item.seed, self.params, self.engine
         keep_freed_memory()
         data, terrain = self.opened
-        name = f"fold{fold}_{seed}"
-        resume = self.checkpoints.load(name) if self.checkpoints else None
-        resumed = len(resume["history"]) if resume else 0
-        save = partial(self.checkpoints.save, name) if self.checkpoints else lambda state: None
+        resume, item = self._resume(item)
+        paused: list[bytes] = []
+
+        def on_state(state: training.State) -> bool:
+            if self.checkpoints:
+                self.checkpoints.save(_name(item), state)
+            epochs = len(state["history"])
+            if epochs % math.ceil(p.train.epochs / PARTS) == 0 and epochs < p.train.epochs:
+                paused.append(to_bytes(state))
+            return bool(paused)
+
         source, validation = _source(data, fold, p, engine, terrain), data.part(fold, "validation", engine)
         with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
             network = _network(p)
-            history = training.train_network(network, source, validation, p.train, engine, save, resume)
+            history = training.train_network(network, source, validation, p.train, engine, on_state, resume)
+            if paused:
+                return Unfinished(replace(item, state=paused[0]))
             learnt = np.concatenate([data.members(fold, role) for role in ("train", "validation")])
             scores = [
                 training.predict(network, data.inputs(fold, some, engine.device).to(engine.dtype), len(some), engine)
                 for some in np.split(learnt, np.arange(p.train.batch_size, len(learnt), p.train.batch_size))
             ]
         stuck, dead = training.stuck_at_chance(history, network.classes), training.dead_classes(torch.cat(scores))
-        return TrainedNetwork(fold, seed, network.cpu(), history, stuck, dead, resumed)
+        return TrainedNetwork(fold, seed, network.cpu(), history, stuck, dead, item.resumed)
+
+    def _resume(self, item: NetworkItem) -> tuple[training.State | None, NetworkItem]:
+        """The state from which training goes on: that of the item, or one that an earlier run has left."""
+        if item.state:
+            return from_bytes(item.state), item
+        left = self.checkpoints.load(_name(item)) if self.checkpoints else None
+        return left, replace(item, resumed=len(left["history"]) if left else 0)
 
 
 def train_folds(
@@ -180,12 +217,18 @@ def train_folds(
     """
     data, _ = task.opened
     _refuse_duplicates(data)
-    networks, trained = list(product(range(data.folds), range(task.params.train.seeds))), []
+    networks = [NetworkItem(*numbers) for numbers in product(range(data.folds), range(task.params.train.seeds))]
+    trained = []
     memory = TORCH_MEMORY + 2 * data.tiles.pixels[:1].nbytes * len(data.table)
     for one in map_in_order(task, networks, memory=memory, alone=task.engine.device.type != "cpu", on_done=on_done):
         trained.append(one)
         on_network(one)
     return Ensemble(trained)
+
+
+def _name(item: NetworkItem) -> str:
+    """Of its checkpoints."""
+    return f"fold{item.fold}_{item.seed}"
 
 
 def _refuse_duplicates(data: FoldData) -> None:

@@ -81,7 +81,7 @@ def reproducible(seed: int) -> Iterator[None]:
 
 def train_network(
     network: NetworkInNetwork, source: Source, validation: Part, recipe: Recipe, engine: Engine,
-    on_state: Callable[[State], object] = lambda state: None, resume: State | None = None,
+    on_state: Callable[[State], bool | None] = lambda state: None, resume: State | None = None,
 ) -> list[History]:  # fmt: skip
     """Train a network in place.
 
@@ -98,14 +98,14 @@ def train_network(
     recipe : Recipe
     engine : Engine
     on_state : callable
-        Takes, after each epoch, all that it takes to go on from there.
+        Takes, after each epoch, all that it takes to go on from there; returns whether to pause.
     resume : dict, optional
         What `on_state` was given: training goes on, to the same weights to the bit.
 
     Returns
     -------
     list of dict
-        For each epoch its number, and loss and accuracy on both parts.
+        For each epoch so far its number, and loss and accuracy on both parts.
 
     Raises
     ------
@@ -125,7 +125,8 @@ def train_network(
         run.restore(resume)
     while not run.ended:
         run.epoch(source, validation)
-        on_state(run.state())
+        if on_state(run.state()):
+            return run.history
     if run.best["weights"] is not None:
         network.load_state_dict(run.best["weights"])
     return run.history

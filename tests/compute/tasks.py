@@ -7,6 +7,8 @@ import time
 import warnings
 from pathlib import Path
 
+from heatflow.compute.task import Unfinished
+
 
 def square(x):
     return x * x
@@ -70,3 +72,18 @@ def sleep(where):
     """Leave a file that says who sleeps."""
     (Path(where) / str(os.getpid())).touch()
     time.sleep(600)
+
+
+def halve(item):
+    """Halve a number until it is odd, a part of the work for each time; which processes took part."""
+    number, used = item
+    used = [*used, os.getpid()]
+    return Unfinished((number // 2, used)) if number % 2 == 0 else (number, used)
+
+
+def begun_before_others_end(item):
+    """In two parts; at the end of the second, how many tasks have begun."""
+    folder, k, part = item
+    (folder / str(k)).touch()
+    time.sleep(0.1)
+    return len(list(folder.iterdir())) if part else Unfinished((folder, k, 1))

@@ -14,7 +14,7 @@ from heatflow.compute.mapping import map_in_order
 from heatflow.errors import InputError, MachineError
 from stages import _runner
 from tests.compute import tasks, torch_tasks
-from tests.compute.conftest import LONGEST, address, start
+from tests.dask_cluster import LONGEST, address, start
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
 

@@ -38,6 +38,18 @@ def test_several_processes_work_and_none_of_them_is_this_one(two_workers):
     assert os.getpid() not in used
 
 
+def test_a_task_that_is_unfinished_goes_on_where_it_paused(workers):
+    told = []
+    results = list(map_in_order(tasks.halve, [(12, []), (5, []), (16, [])], on_done=lambda: told.append(1)))
+    assert [(number, len(used)) for number, used in results] == [(3, 3), (5, 1), (1, 5)]
+    assert len(told) == 3
+
+
+def test_parts_of_long_tasks_are_done_by_whoever_is_free(two_workers, tmp_path):
+    """The last of three tasks does not wait until one of the others is done."""
+    assert list(map_in_order(tasks.begun_before_others_end, [(tmp_path, k, 0) for k in range(3)])) == [3, 3, 3]
+
+
 def test_what_has_to_be_alone_stays_in_this_process(two_workers):
     assert set(map_in_order(tasks.process, range(3), alone=True)) == {os.getpid()}
 

@@ -1,4 +1,4 @@
-"""Stages give the same bytes with one process and with several, whatever is killed on the way."""
+"""Stages give the same bytes with one process, with several and on a cluster, whatever is killed on the way."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from heatflow.compute import local
+from heatflow.compute import cluster, local
 from tests.helpers import ROOT, TINY
 
 STAGES = ("train", "saliency", "map")
@@ -23,16 +23,29 @@ def checksums(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
-    alone = checksums(finished.path)
+def again(finished, inputs):
+    """Checksums of what the stages write once more, from the tiles on."""
     for path in (finished.path / "data/models").iterdir():
         path.unlink()
+    finished.run_all(STAGES, data=inputs, **TINY)
+    return checksums(finished.path)
+
+
+def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
+    alone = checksums(finished.path)
     pools, pool = [], local.pool
     monkeypatch.setattr(local, "pool", lambda workers, task: pools.append(workers) or pool(workers, task))
     monkeypatch.setenv("HEATFLOW_WORKERS", "2")
-    finished.run_all(STAGES, data=inputs, **TINY)
-    assert checksums(finished.path) == alone
+    assert again(finished, inputs) == alone
     assert pools == [2, 2, 2, 2]  # networks; maps, and their tests; rows of windows
+
+
+def test_a_cluster_of_two_workers_gives_the_bytes_of_one_process(finished, inputs, on_cluster, monkeypatch):
+    alone = checksums(finished.path)
+    pools, pool = [], cluster.pool
+    monkeypatch.setattr(cluster, "pool", lambda where, jobs: pools.append(where) or pool(where, jobs))
+    assert again(finished, inputs) == alone
+    assert pools == [on_cluster] * 4
 
 
 def kill_a_worker(stage):

@@ -3,11 +3,7 @@
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 
-import pytest
-
-from heatflow.compute import cluster
 from tests.helpers import ROOT, environment
 
 LONGEST = 90  # seconds until a scheduler answers
@@ -32,22 +28,3 @@ def address(scheduler):
         if "Scheduler at:" in line:
             return line.split()[-1]
     raise AssertionError("the scheduler has ended")
-
-
-@pytest.fixture(scope="session")
-def dask_scheduler():
-    """Address of a scheduler with two workers of one thread each."""
-    distributed = pytest.importorskip("distributed")
-    with ExitStack() as stack:
-        where = address(start(stack, "scheduler", "--port", "0"))
-        start(stack, "worker", where, "--nthreads", "1", "--nworkers", "2")
-        with distributed.Client(where, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=LONGEST)
-        yield where
-
-
-@pytest.fixture
-def on_cluster(dask_scheduler, monkeypatch):
-    """Tasks are computed by the two workers."""
-    monkeypatch.setenv("HEATFLOW_SCHEDULER", dask_scheduler)
-    monkeypatch.setattr(cluster, "WAIT", LONGEST)  # workers start slowly on a machine that does much else
