@@ -4,8 +4,8 @@
 with replacement (block bootstrap: Künsch, 1989, Annals of Statistics 17:1217), and every score is taken of every draw.
 
 *The luck of training.* Where there are several networks for each fold (``train.seeds``, ``split.repeats``), each draw
-also draws networks with replacement, and has the luck of their mean (`Prediction.drawn`). A single network shows no luck,
-and its intervals leave it out.
+also draws networks with replacement, and has the luck of their mean (`Prediction.drawn`). A single network shows no
+luck, and its intervals leave it out.
 
 Two predictions are compared draw by draw, on the same tiles.
 """
@@ -22,7 +22,7 @@ DRAWS = 2000
 LEVEL = 0.95
 LEAST_BLOCKS = 10  # with fewer, draws of blocks are too much alike to tell how far a score may be off
 ENSEMBLES = 100  # different draws of networks, at most, that the draws of blocks share
-SHOWN = 2.8  # standard errors: a true difference this large is found in 80 % of samples at the level of 5 % (1.96 + 0.84)
+SHOWN = 2.8  # standard errors (1.96 + 0.84): a true difference this large is found by 80 % of tests at the level of 5 %
 LOWER_IS_BETTER = ("class_mae", "loss", "calibration_error", "area_for_half")
 TOO_FEW = "too few blocks to tell"
 CEILING = "other sites of the tile"
@@ -235,8 +235,8 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
     >>> target = Target(label, 1, one, block // 4, block, site, 100.0 * label, 50.0)
     >>> network, guess = np.eye(2)[label] * 0.8 + 0.1, np.full((40, 2), 0.5)
     >>> table = compare(target, {"network": Prediction(network[None]), "guess": Prediction(guess[None])}, seed=0)
-    >>> table.query("prediction == 'guess' and metric == 'site_auc'")[["value", "difference", "verdict"]].values.tolist()
-    [[0.5, 0.5, 'above']]
+    >>> table.set_index(["prediction", "metric"]).loc[("guess", "site_auc"), ["value", "verdict"]].tolist()
+    [0.5, 'above']
     """
     blocks = draw_blocks(target.block, seed)
     resamples = Resamples(blocks.block, np.concatenate([np.ones((1, blocks.counts.shape[1])), blocks.counts]))

@@ -17,8 +17,8 @@ CELL = 2_000.0  # m, edge of a site
 def group_sites(wells: geopandas.GeoDataFrame, tiles: TileGrid, tile: np.ndarray) -> geopandas.GeoDataFrame:
     """Group the wells of each tile into sites.
 
-    Cells lie on a grid with the upper-left corner of the terrain. A cell that the edge of a tile divides makes a site in
-    each of its tiles, so that every well of a tile is in exactly one of its sites.
+    Cells lie on a grid with the upper-left corner of the terrain. A cell that the edge of a tile divides makes a site
+    in each of its tiles, so that every well of a tile is in exactly one of its sites.
 
     Parameters
     ----------
