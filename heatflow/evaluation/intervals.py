@@ -235,8 +235,8 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
     >>> target = Target(label, 1, one, block // 4, block, site, 100.0 * label, 50.0)
     >>> network, guess = np.eye(2)[label] * 0.8 + 0.1, np.full((40, 2), 0.5)
     >>> table = compare(target, {"network": Prediction(network[None]), "guess": Prediction(guess[None])}, seed=0)
-    >>> table.set_index(["prediction", "metric"]).loc[("guess", "site_auc"), ["value", "verdict"]].tolist()
-    [0.5, 'above']
+    >>> table.set_index(["prediction", "metric"]).loc[("guess", "site_auc"), "verdict"]
+    'above'
     """
     blocks = draw_blocks(target.block, seed)
     resamples = Resamples(blocks.block, np.concatenate([np.ones((1, blocks.counts.shape[1])), blocks.counts]))
