@@ -21,7 +21,7 @@ from heatflow.learning.folds import COMPARED, block_of
 
 SEED_METRICS = ("accuracy", "quadratic_kappa", "auc_high", "loss")
 WITH_INTERVAL = ("accuracy", "quadratic_kappa", "auc_high", "site_auc")
-ALONE = ("loss", "area_for_half", "calibration_error")
+ALONE = ("loss", "area_for_half")
 RANKED = ("auc_high", "site_auc")  # of each baseline, and their differences
 BASE, MORE = "count_position", "count_position_network"  # nested fits
 EXTREME = 1e-3  # probabilities are kept this far from 0 and 1 before log-odds are taken
@@ -124,8 +124,8 @@ def headline(skill: pd.DataFrame, added: pd.DataFrame) -> dict[str, Any]:
     -------
     dict
         The network's metrics, some with ``_low`` and ``_high``; ``site_ceiling``, the AUC of sites by the other sites
-        of their tile; ``shown``, the largest of the true differences in ``auc_high`` that the data would show with a
-        chance of 80 %, over the baselines; ``added``, what the network changes in the log loss of count and position
+        of their tile; ``detectable``, the true difference in ``auc_high`` to any baseline that the data would show with
+        a chance of 80 %; ``added``, what the network changes in the log loss of count and position
         together; ``baseline``, the AUC of tiles and sites of each; ``skill``, the network's minus that, with the
         ``verdict`` on tiles.
     """
@@ -148,7 +148,7 @@ def headline(skill: pd.DataFrame, added: pd.DataFrame) -> dict[str, Any]:
         gained[prediction] = {f"auc_high{end}": tile[f"difference{end}"] for end in ends}
         gained[prediction] |= {f"site_auc{end}": site[f"difference{end}"] for end in ends}
         gained[prediction] |= {"verdict": tile["verdict"]}
-    metrics["shown"] = max((rows[name, "auc_high"]["shown"] for name in gained), default=float("nan"))
+    metrics["detectable"] = max((rows[name, "auc_high"]["detectable"] for name in gained), default=float("nan"))
     (loss,) = added[(added["prediction"] == BASE) & (added["metric"] == "loss")].to_dict("records")
     change = {f"loss{end}": loss[f"difference{end}"] for end in ("", "_low", "_high")}
     return metrics | {"added": change, "baseline": baseline, "skill": gained}

@@ -19,10 +19,12 @@ from heatflow.evaluation.skill import STRATA, Resamples, auc, scores, strata
 from heatflow.geo.sites import mean_of_others, site_weight
 
 DRAWS = 2000
-LEVEL = 0.95
+ALPHA = 0.05  # of tests; intervals have a level of one minus this
 LEAST_BLOCKS = 10  # with fewer, draws of blocks are too much alike to tell how far a score may be off
 ENSEMBLES = 100  # different draws of networks, at most, that the draws of blocks share
-SHOWN = 2.8  # standard errors (1.96 + 0.84): a true difference this large is found by 80 % of tests at the level of 5 %
+DETECTED = (
+    2.8  # standard errors (1.96 + 0.84): a true difference this large is found by 80 % of tests at the level of 5 %
+)
 LOWER_IS_BETTER = ("class_mae", "loss", "calibration_error", "area_for_half")
 TOO_FEW = "too few blocks to tell"
 CEILING = "other sites of the tile"
@@ -63,7 +65,7 @@ def draw_weights(block: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Central interval of LEVEL of the draws in which the score has a value; NaN where it has none.
+    """Central interval of 95 % of the draws in which the score has a value; NaN where it has none.
 
     >>> interval(np.array([np.nan, 3.0, 3.0]))
     (3.0, 3.0)
@@ -71,7 +73,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(values, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
 
 
@@ -123,7 +125,7 @@ def verdict(better: float, p: float) -> str:
     """
     if np.isnan(p):
         return TOO_FEW
-    return "within noise of" if p >= 1 - LEVEL else "above" if better > 0 else "below"
+    return "within noise of" if p >= ALPHA else "above" if better > 0 else "below"
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,8 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
     -------
     DataFrame
         A row for each ``prediction`` and ``metric``: ``value``, ``low``, ``high``; of the network's value minus that of
-        a baseline ``difference`` with ``difference_low`` and ``difference_high``, the ``shown`` size (a true difference
-        that the data would show with a chance of 80 %), ``p`` (see `p_value`), ``p_corrected`` (Holm, over the
+        a baseline ``difference`` with ``difference_low`` and ``difference_high``, the ``detectable`` size (a true
+        difference that the data would show with a chance of 80 %), ``p`` (`p_value`), ``p_corrected`` (Holm, over the
         baselines) and the ``verdict`` on the network: above is better, whatever the metric.
 
     Examples
@@ -249,7 +251,7 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
             if drawn is not network:
                 difference = network[metric] - values
                 row |= _with_interval("difference", difference)
-                row |= {"shown": SHOWN * difference[1:].std(ddof=1) if len(difference) > 2 else np.nan}
+                row |= {"detectable": DETECTED * difference[1:].std(ddof=1) if len(difference) > 2 else np.nan}
                 row |= {"p": p_value(difference[1:])}
             rows.append(row)
     rows.append({"prediction": CEILING, "metric": "site_auc"} | _with_interval("value", _ceiling(target, resamples)))
