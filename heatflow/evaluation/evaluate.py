@@ -98,8 +98,8 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     for name, p in own.items():
         compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
     skill, added = compare(target, compared, split.seed), nested(target, compared, split.seed)
-    metrics = headline(skill, added) | {"tiles": len(label), "sites": len(residual)}
-    metrics = _optimism(label, data, predictions, baselines, tile) | metrics
+    metrics = {"tiles": len(label), "sites": len(residual)} | _optimism(label, data, predictions, baselines, tile)
+    metrics = headline(skill, added, metrics)
     probability = predictions.mean()
     high, predicted = label >= tile.first_high, probability.argmax(axis=1)
     p_high = _p_high({"network": probability} | own, tile)
@@ -117,15 +117,15 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     return Evaluation(tiles, metrics, curves, tables, matrix)
 
 
-def headline(skill: pd.DataFrame, added: pd.DataFrame) -> dict[str, Any]:
-    """The numbers of ``metrics/evaluation.json``, from the tables of `compare` and of `nested`.
+def headline(skill: pd.DataFrame, added: pd.DataFrame, more: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of ``metrics/evaluation.json``, from the tables of `compare` and of `nested`, and some more.
 
     Returns
     -------
     dict
         The network's metrics, some with ``_low`` and ``_high``; ``site_ceiling``, the AUC of sites by the other sites
         of their tile; ``detectable``, the true difference in ``auc_high`` to any baseline that the data would show with
-        a chance of 80 %; ``added``, what the network changes in the log loss of count and position
+        a chance of 80 %; those of `more`; ``added``, what the network changes in the log loss of count and position
         together; ``baseline``, the AUC of tiles and sites of each; ``skill``, the network's minus that, with the
         ``verdict`` on tiles.
     """
@@ -151,7 +151,7 @@ def headline(skill: pd.DataFrame, added: pd.DataFrame) -> dict[str, Any]:
     metrics["detectable"] = max((rows[name, "auc_high"]["detectable"] for name in gained), default=float("nan"))
     (loss,) = added[(added["prediction"] == BASE) & (added["metric"] == "loss")].to_dict("records")
     change = {f"loss{end}": loss[f"difference{end}"] for end in ("", "_low", "_high")}
-    return metrics | {"added": change, "baseline": baseline, "skill": gained}
+    return metrics | more | {"added": change, "baseline": baseline, "skill": gained}
 
 
 def nested(target: Target, compared: dict[str, Prediction], seed: int) -> pd.DataFrame:
