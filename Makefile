@@ -8,6 +8,8 @@
 # make compare   the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
 #                make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
+# make learning-curve  skill at a quarter, half, three quarters and all of the training tiles of the last run (an hour)
+# make coverage  how often the intervals hold the truth where there is nothing to learn (ten minutes)
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -15,7 +17,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -51,6 +53,12 @@ compare: $(VENV)/installed
 REGION ?= demo
 ablation: $(VENV)/installed
 	@python -m benchmarks.ablation $(REGION) $(SET)
+
+learning-curve: $(VENV)/installed
+	@python -m benchmarks.learning_curve
+
+coverage: $(VENV)/installed
+	@python -m benchmarks.coverage
 
 torture: $(VENV)/installed
 	@python -m benchmarks.torture

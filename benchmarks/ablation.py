@@ -27,8 +27,8 @@ from dvc.exceptions import DvcException
 
 from heatflow.config.schema import Params
 from heatflow.errors import InputError
-from heatflow.evaluation.intervals import draw_weights, interval, verdict
-from heatflow.evaluation.skill import scores
+from heatflow.evaluation.intervals import draw_blocks, interval
+from heatflow.evaluation.skill import Resamples, scores
 from heatflow.io.atomic import replacing
 from heatflow.io.text import markdown_table, write_csv
 from heatflow.learning.folds import block_of
@@ -177,10 +177,13 @@ def _baselines(resampled: Result | None) -> list[str]:
         return []
     guesses = resampled.evaluation["baseline"]
     rows = [
-        (name, _span(guesses[name], "auc_high"), _change(against, "auc_high"), f"{against['verdict']} it")
+        (name, f"{guesses[name]['auc_high']:.3f}", _span(guesses[name], "site_auc") if name != "constant" else "0.500",
+         _change(against, "auc_high"), f"{against['verdict']} it")
         for name, against in resampled.evaluation["skill"].items()
-    ]
-    table = markdown_table(("baseline", "AUC", "the network's minus it", "the network is"), rows)
+    ]  # fmt: skip
+    table = markdown_table(
+        ("baseline", "AUC of tiles", "AUC of sites", "the network's minus it", "the network is"), rows
+    )
     return ["", "AUC of what needs no network, beside resampled patches:", "", *table]
 
 
@@ -200,8 +203,14 @@ def _difference(one: Result, other: Result) -> dict[str, float]:
     both = one.predictions.index.intersection(other.predictions.index)
     a, b = one.predictions.loc[both], other.predictions.loc[both]
     block = block_of(a["row"].to_numpy(), a["col"].to_numpy(), split.block_size, tile.size, tile.step)
-    weight = np.concatenate([np.ones((1, len(both))), draw_weights(block, split.seed)])
-    s, t = (scores(x["label"].to_numpy(), x[tile.class_columns].to_numpy(), tile.first_high, weight) for x in (a, b))
+    drawn = draw_blocks(block, split.seed)
+    drawn = Resamples(drawn.block, np.concatenate([np.ones((1, drawn.counts.shape[1])), drawn.counts]))
+
+    def scored(table: pd.DataFrame) -> dict[str, np.ndarray]:
+        label, fold, n_wells = (table[name].to_numpy() for name in ("label", "fold", "n_wells"))
+        return scores(label, table[tile.class_columns].to_numpy(), tile.first_high, fold, n_wells, drawn)
+
+    s, t = scored(a), scored(b)
     values = {}
     for key in ("accuracy", "auc_high"):
         more = s[key] - t[key]
@@ -223,8 +232,7 @@ def _span(metrics: dict[Any, Any], key: str, scale: int = 1, sign: str = "") -> 
 
 
 def _change(metrics: dict[Any, Any], key: str, scale: int = 1) -> str:
-    side = verdict(metrics[f"{key}_low"], metrics[f"{key}_high"])
-    word = {"above": "better", "below": "worse"}.get(side, "within noise")
+    word = "better" if metrics[f"{key}_low"] > 0 else "worse" if metrics[f"{key}_high"] < 0 else "within noise"
     return f"{_span(metrics, key, scale, '+')}, {word}"
 
 

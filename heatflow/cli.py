@@ -9,7 +9,7 @@ from pathlib import Path
 
 from heatflow.errors import InputError, printable
 
-HEADLINE = r"accuracy|auc_high|auc_equal_count|verdict\.answer"
+HEADLINE = r"accuracy|auc_high|site_auc|verdict\.answer"
 WIDTH = 120  # columns of the table that `compare` prints, at least
 
 

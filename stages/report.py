@@ -13,7 +13,7 @@ PARAMS = (
     "map", "model", "normalize", "saliency", "split", "terrain", "tile", "train", "wells",
 )  # fmt: skip
 NUMBERS = {name: at.METRICS / f"{name}.json" for name in report.NUMBERS}
-UNDRAWN = ("strata", "statistics")  # tables without a plot
+UNDRAWN = ("baselines", "strata", "statistics")  # tables without a plot
 TABLES = {name: (at.TABLES if name in UNDRAWN else at.METRICS) / f"{name}.csv" for name in report.TABLES}
 PICTURES = tuple(at.METRICS / name for name in ("folds.png", "curves.png", "map.png"))
 RASTERS = {"terrain": at.TERRAIN} | {name: at.MAP / f"{name}.tif" for name in ("probability", "applicability")}

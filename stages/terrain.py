@@ -6,7 +6,7 @@ from heatflow.geo.warp import working_grid
 from heatflow.io.atomic import replacing
 from heatflow.io.text import write_json
 from heatflow.present.messages import geo as messages
-from stages._paths import METRICS, TERRAIN
+from stages._paths import METRICS, TERRAIN, TREND
 from stages._runner import progress, read_params, run, say
 
 PARAMS = ("data.elevation", "terrain")
@@ -16,8 +16,8 @@ def main() -> None:
     p = read_params(PARAMS)
     with open_elevation(p.data.elevation, p.terrain) as source:
         grid = working_grid(source, p.terrain)
-        with replacing(TERRAIN) as beside, progress(grid.height, "terrain", "row") as bar:
-            terrain = write_terrain(source, grid, p.terrain, beside, on_strip=bar.update)
+        with replacing(TERRAIN) as beside, replacing(TREND) as trend, progress(grid.height, "terrain", "row") as bar:
+            terrain = write_terrain(source, grid, p.terrain, beside, trend, on_strip=bar.update)
     write_json(METRICS / "terrain.json", terrain.metrics)
     say(messages.terrain_lines(terrain, TERRAIN))
 

@@ -9,7 +9,7 @@ from heatflow.present.messages import geo as messages
 from stages._paths import BACKGROUND, METRICS, TERRAIN, WELLS, WELLS_DROPPED
 from stages._runner import read_params, run, say, warn
 
-PARAMS = ("data.wells", "wells")
+PARAMS = ("data.wells", "wells", "split.block_size", "split.buffer", "tile.size")
 INPUTS = (TERRAIN,)
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     p = read_params(PARAMS)
     table = read_wells(p.data.wells, p.wells)
     with open_written(TERRAIN) as terrain:
-        wells = select_wells(table, terrain, p.wells)
+        wells = select_wells(table, terrain, p.wells, (p.split.block_size * p.tile.size, p.split.buffer * p.tile.size))
     background = iter([(0, wells.background_map())])
     write_features(WELLS, wells.kept, "wells")
     write_csv(WELLS_DROPPED, wells.dropped)

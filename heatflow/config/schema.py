@@ -103,6 +103,9 @@ class Background(Section):
     """m, of the tricube weights of the local regression"""
     decluster: float = Field(5000, ge=0, le=200_000)
     """m; wells this near share the weight of one; 0: each has its own"""
+    leave_block_out: bool = False
+    """whether each well's background is fitted without the wells of its block of tiles (split.block_size) and of a
+    buffer around it (split.buffer), so that no test tile has a part in its own residuals; takes longer"""
 
 
 class Wells(Section):

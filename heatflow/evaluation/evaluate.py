@@ -1,23 +1,30 @@
 """Evaluation of out-of-fold predictions: headline metrics beside those of baselines, and the tables behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import geopandas
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
-from heatflow.evaluation.intervals import auc_table, compare
+from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
-from heatflow.evaluation.skill import area_for_half, calibration_error, reliability, score, success_rate
+from heatflow.evaluation.predictors import kept_sites
+from heatflow.evaluation.skill import auc, reliability, scores, success_rate
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.learning.fold_data import FoldData
-from heatflow.learning.folds import block_of
+from heatflow.learning.folds import COMPARED, block_of
 
 SEED_METRICS = ("accuracy", "quadratic_kappa", "auc_high", "loss")
+WITH_INTERVAL = ("accuracy", "quadratic_kappa", "auc_high", "site_auc")
+ALONE = ("loss", "area_for_half")
+RANKED = ("auc_high", "site_auc")  # of each baseline, and their differences
+BASE, MORE = "count_position", "count_position_network"  # nested fits
+EXTREME = 1e-3  # probabilities are kept this far from 0 and 1 before log-odds are taken
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,14 @@ class Evaluation:
     tiles : GeoDataFrame
         The kept tiles with ``fold`` (the first that tests them), ``predicted`` and ``p0`` and so on.
     metrics : dict
-        Headline metrics with their intervals, and those of the baselines: see `heatflow.evaluation.intervals.compare`.
+        Headline metrics with their intervals, and those of the baselines: see `headline`.
     curves : dict of DataFrame
         ``success_rate`` of every prediction; ``reliability`` of the network's probability of being high; ``confusion``,
         the ``actual`` and ``predicted`` class of each tile, by name.
     tables : dict of DataFrame
-        ``strata``: AUC by the number of wells (see `heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over
-        all strata, by the statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and
-        seed alone.
+        ``baselines``: every metric of every prediction (`heatflow.evaluation.intervals.compare`); ``strata``: AUC by
+        the number of wells (`heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over all strata, by the
+        statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and seed alone.
     matrix : int array, shape (classes, classes)
         Counts of tiles; rows true class, columns predicted class.
     """
@@ -48,16 +55,24 @@ class Evaluation:
     matrix: np.ndarray
 
 
-def evaluate(data: FoldData, predictions: Predictions, baselines: Probabilities, tile: Tile,
-             split: Split) -> Evaluation:  # fmt: skip
+def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predictions, baselines: Probabilities,
+             of_sites: dict[str, np.ndarray], tile: Tile, split: Split) -> Evaluation:  # fmt: skip
     """Score out-of-fold predictions.
+
+    With repeats of the split a prediction is a mean over networks of several folds. Pairs of tiles are then those of
+    one fold of the first repeat: in the others the two may have been predicted by different networks, each by half of
+    them or less.
 
     Parameters
     ----------
     data : FoldData
+    sites : GeoDataFrame
+        As `heatflow.geo.sites.group_sites` gives them.
     predictions : Predictions
     baselines : dict
         Out-of-fold probabilities of the baselines, as `heatflow.evaluation.baselines.read_baselines` gives them.
+    of_sites : dict of float array, shape (sites of kept tiles,)
+        Probability that each site is high, of baselines that predict sites.
     tile : Tile
     split : Split
 
@@ -67,42 +82,125 @@ def evaluate(data: FoldData, predictions: Predictions, baselines: Probabilities,
 
     Examples
     --------
-    >>> evaluation = evaluate(data, predictions, baselines, Tile(), Split())  # doctest: +SKIP
+    >>> evaluation = evaluate(data, sites, predictions, baselines, {}, Tile(), Split())  # doctest: +SKIP
     >>> evaluation.metrics["skill"]["constant"]["verdict"]  # doctest: +SKIP
     'above'
     """
-    table, probability, first_high = data.table, predictions.mean(), tile.first_high
+    table, fold = data.table, data.test_fold
     label, n_wells, row, col = (table[name].to_numpy() for name in ("label", "n_wells", "row", "col"))
-    high, predicted, roles = label >= first_high, probability.argmax(axis=1), data.roles[data.split.scored]
-    own = {"constant": constant_guess(roles, label, tile.n_classes)} | _on_statistic(baselines, tile.statistic)
     block = block_of(row, col, split.block_size, tile.size, tile.step)
-    skill = compare(label, probability, own, first_high, n_wells, block, split.seed)
+    there, of_tile = kept_sites(sites, table["tile"].to_numpy())
+    residual = there["residual"].to_numpy()
+    target = Target(label, tile.first_high, n_wells, fold, block, of_tile, residual, tile.binary_edge)
+    constant = constant_guess(data.split.first, label, tile.n_classes)
+    own = {"constant": constant} | _on_statistic(baselines, tile.statistic)
+    compared = {"network": Prediction(predictions.members())}
+    for name, p in own.items():
+        compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
+    skill, added = compare(target, compared, split.seed), nested(target, compared, split.seed)
+    metrics = {"tiles": len(label), "sites": len(residual)} | _optimism(label, data, predictions, baselines, tile)
+    metrics = headline(skill, added, metrics)
+    probability = predictions.mean()
+    high, predicted = label >= tile.first_high, probability.argmax(axis=1)
     p_high = _p_high({"network": probability} | own, tile)
-    metrics = {
-        **{name: value for name, value in skill.items() if not isinstance(value, dict)},
-        "off_by_one": score(label, probability, first_high)["off_by_one"],
-        "calibration_error": calibration_error(high, p_high["network"]),
-        "area_for_half": area_for_half(high, p_high["network"]), "tiles": len(label),
-        **_optimism(label, predictions, baselines, tile), "baseline": skill["baseline"], "skill": skill["skill"],
-    }  # fmt: skip
     names = np.array(tile.class_names, dtype=object)
     curves = {
-        "success_rate": pd.concat([success_rate(high, p).assign(prediction=name) for name, p in p_high.items()]),
+        "success_rate": pd.concat([success_rate(high, p, fold).assign(prediction=name) for name, p in p_high.items()]),
         "reliability": reliability(high, p_high["network"]),
         "confusion": pd.DataFrame({"actual": names[label], "predicted": names[predicted]}),
     }
-    aucs = {}
-    for statistic in STATISTICS:  # also others than the one whose classes the network was trained on
-        target = classify(table[f"residual_{statistic}"].to_numpy(), tile.edges) >= first_high
-        ranking = _p_high({"network": probability} | _on_statistic(baselines, statistic), tile)
-        aucs[statistic] = auc_table(target, ranking, n_wells, block, split.seed)
-    over_all = [t[t["wells"].isin(["equal", "all"])].assign(statistic=name) for name, t in aucs.items()]
-    tables = {"strata": aucs[tile.statistic], "statistics": pd.concat(over_all)}
-    tables["seeds"] = _seeds(label, predictions, first_high)
+    tables = _by_statistic(table, probability, baselines, target, tile, split.seed)
+    tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions)}
     by_class = dict(zip(tile.class_columns, probability.T, strict=True))
-    tiles = table.assign(fold=data.test_fold, predicted=predicted, **by_class)
+    tiles = table.assign(fold=fold, predicted=predicted, **by_class)
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
     return Evaluation(tiles, metrics, curves, tables, matrix)
+
+
+def headline(skill: pd.DataFrame, added: pd.DataFrame, more: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of ``metrics/evaluation.json``, from the tables of `compare` and of `nested`, and some more.
+
+    Returns
+    -------
+    dict
+        The network's metrics, some with ``_low`` and ``_high``; ``site_ceiling``, the AUC of sites by the other sites
+        of their tile; ``detectable``, the true difference in ``auc_high`` to any baseline that the data would show with
+        a chance of 80 %; those of `more`; ``added``, what the network changes in the log loss of count and position
+        together; ``baseline``, the AUC of tiles and sites of each; ``skill``, the network's minus that, with the
+        ``verdict`` on tiles.
+    """
+    rows = {(row["prediction"], row["metric"]): row for row in skill.to_dict("records")}
+    network = {name: row for (prediction, name), row in rows.items() if prediction == "network"}
+    metrics: dict[str, Any] = {}
+    for name in WITH_INTERVAL:
+        value, low, high = (network[name][key] for key in ("value", "low", "high"))
+        metrics |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    metrics |= {name: network[name]["value"] for name in ALONE} | {"site_ceiling": rows[CEILING, "site_auc"]["value"]}
+    baseline, gained = {}, {}
+    for prediction in dict.fromkeys(name for name, _ in rows if name not in ("network", CEILING)):
+        tile, site = (rows[prediction, name] for name in RANKED)
+        scored = {"auc_high": tile["value"], "site_auc": site["value"]}
+        if prediction == "constant":  # 0.5 by definition
+            baseline[prediction] = {"accuracy": rows[prediction, "accuracy"]["value"]} | scored
+        else:
+            baseline[prediction] = scored | {"site_auc_low": site["low"], "site_auc_high": site["high"]}
+        ends = ("", "_low", "_high")
+        gained[prediction] = {f"auc_high{end}": tile[f"difference{end}"] for end in ends}
+        gained[prediction] |= {f"site_auc{end}": site[f"difference{end}"] for end in ends}
+        gained[prediction] |= {"verdict": tile["verdict"]}
+    metrics["detectable"] = max((rows[name, "auc_high"]["detectable"] for name in gained), default=float("nan"))
+    (loss,) = added[(added["prediction"] == BASE) & (added["metric"] == "loss")].to_dict("records")
+    change = {f"loss{end}": loss[f"difference{end}"] for end in ("", "_low", "_high")}
+    return metrics | more | {"added": change, "baseline": baseline, "skill": gained}
+
+
+def nested(target: Target, compared: dict[str, Prediction], seed: int) -> pd.DataFrame:
+    """What the network adds to the number of wells and the position together: two nested logistic fits, out of fold.
+
+    One predicts whether a tile is high from the log-odds of the baselines count and position, the other also from those
+    of the network. Each fold is predicted by a fit to the other folds.
+
+    Returns
+    -------
+    DataFrame
+        As `compare` gives it, for the predictions MORE and BASE.
+    """
+    high = (target.label >= target.first_high).astype(int)
+    members = [compared[name].tiles for name in ("network", "count", "position") if name in compared]
+    network, *base = (_log_odds(p[:, :, target.first_high :].sum(axis=2)) for p in members)
+    columns = np.column_stack([np.zeros(len(high)), *(part[0] for part in base)])
+
+    def fit(x: np.ndarray) -> np.ndarray:
+        p = np.empty(len(high))
+        for fold in np.unique(target.fold):
+            test = target.fold == fold
+            if len(np.unique(high[~test])) < 2:
+                p[test] = high[~test].mean()
+            else:
+                p[test] = LogisticRegression(C=1e3).fit(x[~test], high[~test]).predict_proba(x[test])[:, 1]
+        return np.column_stack([1 - p, p])
+
+    more = np.array([fit(np.column_stack([columns, member])) for member in network])
+    both = {MORE: Prediction(more), BASE: Prediction(fit(columns)[None])}
+    table = compare(replace(target, label=high, first_high=1), both, seed)
+    return table[table["prediction"] != CEILING]
+
+
+def _log_odds(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, EXTREME, 1 - EXTREME)
+    return np.log(p / (1 - p))
+
+
+def _by_statistic(table: pd.DataFrame, probability: np.ndarray, baselines: Probabilities, target: Target, tile: Tile,
+                  seed: int) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """AUC by the number of wells, and over all strata where another statistic of the residuals sets the class."""
+    aucs = {}
+    for statistic in STATISTICS:  # also others than the one whose classes the network was trained on
+        high = classify(table[f"residual_{statistic}"].to_numpy(), tile.edges) >= tile.first_high
+        ranking = _p_high({"network": probability} | _on_statistic(baselines, statistic), tile)
+        aucs[statistic] = auc_table(high, ranking, target.n_wells, target.fold, target.block, seed)
+    over_all = [t[t["wells"].isin(["equal", "all"])].assign(statistic=name) for name, t in aucs.items()]
+    return {"strata": aucs[tile.statistic], "statistics": pd.concat(over_all)}
 
 
 def _p_high(probability: dict[str, np.ndarray], tile: Tile) -> dict[str, np.ndarray]:
@@ -115,13 +213,22 @@ def _on_statistic(baselines: Probabilities, statistic: str) -> dict[str, np.ndar
     return {name: q for (name, fitted, random), q in baselines.items() if fitted == statistic and random == "no"}
 
 
-def _seeds(label: np.ndarray, predictions: Predictions, first_high: int) -> pd.DataFrame:
-    networks = predictions.by_network.items()
-    rows = [{"repeat": repeat, "seed": seed} | score(label, p, first_high) for (repeat, seed), p in networks]
-    return pd.DataFrame(rows)[["repeat", "seed", *SEED_METRICS]]
+def _seeds(target: Target, data: FoldData, predictions: Predictions) -> pd.DataFrame:
+    """Metrics of each network alone, on the folds of its own repeat."""
+    rows = []
+    for (repeat, seed), p in predictions.by_network.items():
+        fold = _tested_by(data, repeat)
+        found = scores(target.label, p, target.first_high, fold, target.n_wells)
+        rows.append({"repeat": repeat, "seed": seed} | {name: float(found[name][0]) for name in SEED_METRICS})
+    return pd.DataFrame(rows)
 
 
-def _optimism(label: np.ndarray, predictions: Predictions, baselines: Probabilities,
+def _tested_by(data: FoldData, repeat: str) -> np.ndarray:
+    """The fold of a repeat that tests each tile, int (n,)."""
+    return (data.roles[data.split.repeat == repeat] == "test").argmax(axis=0)
+
+
+def _optimism(label: np.ndarray, data: FoldData, predictions: Predictions, baselines: Probabilities,
               tile: Tile) -> dict[str, dict[str, float]]:  # fmt: skip
     """How much higher the AUC is on a random split than on blocks; empty where there is no random split."""
     if ("terrain", tile.statistic, "yes") not in baselines:
@@ -130,5 +237,10 @@ def _optimism(label: np.ndarray, predictions: Predictions, baselines: Probabilit
         "network": [predictions.mean(random) for random in (True, False)],
         "terrain": [baselines["terrain", tile.statistic, random] for random in ("yes", "no")],
     }
-    aucs = {name: [score(label, q, tile.first_high)["auc_high"] for q in pair] for name, pair in pairs.items()}
-    return {"optimism_gap": {name: random - blocked for name, (random, blocked) in aucs.items()}}
+    high, folds = label >= tile.first_high, (_tested_by(data, COMPARED), data.test_fold)
+    gap = {}
+    for name, pair in pairs.items():
+        p_high = (p[:, tile.first_high :].sum(axis=1) for p in pair)
+        random, blocked = (float(auc(high, p, fold)[0]) for p, fold in zip(p_high, folds, strict=True))
+        gap[name] = random - blocked
+    return {"optimism_gap": gap}

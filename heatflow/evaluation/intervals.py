@@ -1,26 +1,37 @@
-"""Confidence intervals of scores, with tiles near each other counted as what they are: no independent draws.
+"""Confidence intervals of scores and of differences between predictions, which hold two kinds of chance.
 
-Whole blocks of tiles are drawn again and again with replacement (block bootstrap: Künsch, 1989, Annals of Statistics
-17:1217), and every score is taken of every draw. Two predictions are compared draw by draw, on the same tiles.
+*Which tiles there are.* Tiles near each other are no independent draws. Whole blocks of them are drawn again and again
+with replacement (block bootstrap: Künsch, 1989, Annals of Statistics 17:1217), and every score is taken of every draw.
+
+*The luck of training.* Where there are several networks for each fold (``train.seeds``, ``split.repeats``), each draw
+also draws networks with replacement, and has the luck of their mean (`Prediction.drawn`). A single network shows no
+luck, and its intervals leave it out.
+
+Two predictions are compared draw by draw, on the same tiles.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from heatflow.evaluation.skill import STRATA, auc, scores, strata
+from heatflow.evaluation.skill import STRATA, Resamples, auc, scores, strata
+from heatflow.geo.sites import mean_of_others, site_weight
 
 DRAWS = 2000
-LEVEL = 0.95
+ALPHA = 0.05  # of tests; intervals have a level of one minus this
 LEAST_BLOCKS = 10  # with fewer, draws of blocks are too much alike to tell how far a score may be off
-NETWORK = (
-    "accuracy", "binary_accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa", "class_mae", "auc_high",
-    "auc_equal_count", "loss",
-)  # fmt: skip
-BASELINE = tuple(name for name in NETWORK if name not in ("macro_f1", "auc_equal_count"))
+ENSEMBLES = 100  # different draws of networks, at most, that the draws of blocks share
+DETECTED = (
+    2.8  # standard errors (1.96 + 0.84): a true difference this large is found by 80 % of tests at the level of 5 %
+)
+LOWER_IS_BETTER = ("class_mae", "loss", "calibration_error", "area_for_half")
+TOO_FEW = "too few blocks to tell"
+CEILING = "other sites of the tile"
 
 
-def draw_weights(block: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:
-    """How often each tile is in each draw of blocks.
+def draw_blocks(block: np.ndarray, seed: int, draws: int = DRAWS) -> Resamples:
+    """Draws of whole blocks, with replacement, as many as there are.
 
     Parameters
     ----------
@@ -31,20 +42,30 @@ def draw_weights(block: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray
 
     Returns
     -------
-    float64 array, shape (draws, n)
-        Shape (1, n) and NaN throughout where there are fewer than LEAST_BLOCKS blocks.
+    Resamples
+        A single draw with NaN throughout where there are fewer than LEAST_BLOCKS blocks.
     """
     names, index = np.unique(block, return_inverse=True)
     if len(names) < LEAST_BLOCKS:
-        return np.full((1, len(block)), np.nan)
-    drawn = np.random.default_rng(seed).integers(0, len(names), (draws, len(names)))
-    counts = np.zeros((draws, len(names)))
+        return Resamples(index, np.full((1, len(names)), np.nan))
+    return Resamples(index, _counts(len(names), draws, np.random.default_rng(seed)))
+
+
+def _counts(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of n things is among n draws with replacement; float64 (draws, n)."""
+    drawn, counts = rng.integers(0, n, (draws, n)), np.zeros((draws, n))
     np.add.at(counts, (np.arange(draws)[:, None], drawn), 1)
-    return counts[:, index]
+    return counts
+
+
+def draw_weights(block: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:
+    """How often each tile is in each draw of blocks (`draw_blocks`); float64 (draws, n)."""
+    drawn = draw_blocks(block, seed, draws)
+    return drawn.counts[:, drawn.block]
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Central interval of LEVEL of the draws in which the score has a value; NaN where it has none.
+    """Central interval of 95 % of the draws in which the score has a value; NaN where it has none.
 
     >>> interval(np.array([np.nan, 3.0, 3.0]))
     (3.0, 3.0)
@@ -52,79 +73,210 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(values, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
 
 
-def verdict(low: float, high: float) -> str:
-    """In words, where the interval of a difference lies; NaN where there are too few blocks for one.
+def p_value(differences: np.ndarray) -> float:
+    """Two-sided p-value of a difference of 0 from its draws, by inverting their interval (Efron and Tibshirani, 1993).
 
-    >>> verdict(0.01, 0.05), verdict(-0.1, 0.2), verdict(-0.3, -0.1)
-    ('above', 'within noise of', 'below')
+    It is twice the share of the draws on the side of 0 that has fewer of them, 0 counted with both; one more draw is
+    added to each side, so that it is never 0. NaN where there is no draw.
+
+    >>> p_value(np.array([0.1, 0.2, 0.3, -0.1])), p_value(np.zeros(3))
+    (0.8, 1.0)
     """
-    if np.isnan(low):
-        return "not to be held against"
-    return "above" if low > 0 else "below" if high < 0 else "within noise of"
+    d = differences[np.isfinite(differences)]
+    if not d.size:
+        return float("nan")
+    return float(min(1.0, 2 * (min((d <= 0).sum(), (d >= 0).sum()) + 1) / (d.size + 1)))
 
 
-def compare(label: np.ndarray, network: np.ndarray, baselines: dict[str, np.ndarray], first_high: int,
-            n_wells: np.ndarray, block: np.ndarray, seed: int) -> dict:  # fmt: skip
-    """The network's headline metrics with intervals, those of each baseline, and the difference in AUC.
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values corrected for the number of comparisons (Holm, 1979, Scandinavian Journal of Statistics 6:65).
+
+    Parameters
+    ----------
+    p : float array, shape (n,)
+        NaN where there is no comparison.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        Those below 0.05 are significant; the chance that one of them is by accident is at most 5 %.
+
+    Examples
+    --------
+    >>> holm(np.array([0.03, 0.01, np.nan, 0.02]))
+    array([0.04, 0.03,  nan, 0.04])
+    """
+    corrected = np.full(len(p), np.nan)
+    order = np.argsort(p)[: np.isfinite(p).sum()]  # NaN comes last
+    steps = p[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return corrected
+
+
+def verdict(better: float, p: float) -> str:
+    """A comparison in words, from how much better the network is and the corrected p-value of that difference.
+
+    >>> verdict(0.05, 0.01), verdict(-0.1, 0.2), verdict(-0.1, 0.01), verdict(0.1, np.nan)
+    ('above', 'within noise of', 'below', 'too few blocks to tell')
+    """
+    if np.isnan(p):
+        return TOO_FEW
+    return "within noise of" if p >= ALPHA else "above" if better > 0 else "below"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What predictions are scored against: n tiles, and their m sites.
 
     Parameters
     ----------
     label : int array, shape (n,)
         True class of each tile.
-    network : float array, shape (n, classes)
-        Out-of-fold probabilities.
-    baselines : dict of float array, shape (n, classes)
-        Out-of-fold probabilities of each baseline; ``constant`` ranks nothing and has an AUC of 0.5 by definition.
     first_high : int
         Lowest class above the binary edge.
-    n_wells : int array, shape (n,)
-    block : int array, shape (n,)
-        The block that each tile lies in.
+    n_wells, fold, block : int arrays, shape (n,)
+        Number of wells, the fold that tests each tile, and the block that it lies in.
+    site_tile : int array, shape (m,)
+        Row of the tile of each site.
+    site_residual : float array, shape (m,), mW/m2
+    edge : float
+        The binary edge, mW/m2.
+    """
+
+    label: np.ndarray
+    first_high: int
+    n_wells: np.ndarray
+    fold: np.ndarray
+    block: np.ndarray
+    site_tile: np.ndarray
+    site_residual: np.ndarray
+    edge: float
+
+    def score_sites(self, score: np.ndarray, resamples: Resamples) -> np.ndarray:
+        """AUC of 'this site is above the edge' for each resample, float64 (draws,).
+
+        `score` (m,) is NaN for sites that are left out. Pairs within folds; each site weighs one over the sites of its
+        tile, which is drawing one site of each tile at random: every tile is explored alike.
+        """
+        there, weight = np.isfinite(score), site_weight(self.site_tile)
+        tile, high = self.site_tile[there], self.site_residual[there] > self.edge
+        drawn = Resamples(resamples.block[tile], resamples.counts)
+        return auc(high, score[there], self.fold[tile], drawn, weight[there])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Out-of-fold predictions of one kind, by each of its members: networks from other seeds, or one baseline.
+
+    Parameters
+    ----------
+    tiles : float array, shape (members, n, classes)
+        Class probabilities.
+    sites : float array, shape (members, m), optional
+        Probability that each site is high; by default that of its tile.
+    """
+
+    tiles: np.ndarray
+    sites: np.ndarray | None = None
+
+    def scores(self, target: Target, resamples: Resamples, weight: np.ndarray) -> dict[str, np.ndarray]:
+        """Every score of the mean of members by their weight, for each resample; float64 (draws,)."""
+        p = np.average(self.tiles, axis=0, weights=weight)
+        p_high = p[:, target.first_high :].sum(axis=1)[target.site_tile]
+        sites = p_high if self.sites is None else np.average(self.sites, axis=0, weights=weight)
+        found = scores(target.label, p, target.first_high, target.fold, target.n_wells, resamples)
+        return found | {"site_auc": target.score_sites(sites, resamples)}
+
+    def drawn(self, target: Target, resamples: Resamples, seed: int) -> dict[str, np.ndarray]:
+        """Every score of the mean of all members for each resample, each with the luck of training of its own.
+
+        The luck is that of members drawn with replacement, on all tiles: the score of their mean minus the average of
+        such scores. It is larger than a bootstrap's by the root of S / (S - 1) for S members, since the spread of draws
+        from few members is too small by that (Davison and Hinkley, 1997, section 2.6). The first resample has none.
+        """
+        members = len(self.tiles)
+        drawn = self.scores(target, resamples, np.ones(members))
+        if members == 1:
+            return drawn
+        times = _counts(members, ENSEMBLES, np.random.default_rng([seed, 1]))
+        once = Resamples.once(len(target.label))
+        lucky = [self.scores(target, once, weight) for weight in times]
+        which = np.arange(len(resamples.counts) - 1) % ENSEMBLES
+        for name, values in drawn.items():
+            luck = np.concatenate([found[name] for found in lucky])
+            values[1:] += np.sqrt(members / (members - 1)) * (luck - luck.mean())[which]
+        return drawn
+
+
+def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd.DataFrame:
+    """Every metric of every prediction with its interval, and how the first one differs from each of the others.
+
+    Parameters
+    ----------
+    target : Target
+    predictions : dict of Prediction
+        The network first, then the baselines, by name.
     seed : int
 
     Returns
     -------
-    dict
-        Each metric of the network with ``_low`` and ``_high``; ``baseline`` with the metrics of each, its AUC with
-        ``_low`` and ``_high``; ``skill`` with the network's AUC minus each baseline's, ``auc_high`` with ``_low`` and
-        ``_high``, and the ``verdict`` in words.
+    DataFrame
+        A row for each ``prediction`` and ``metric``: ``value``, ``low``, ``high``; of the network's value minus that of
+        a baseline ``difference`` with ``difference_low`` and ``difference_high``, the ``detectable`` size (a true
+        difference that the data would show with a chance of 80 %), ``p`` (`p_value`), ``p_corrected`` (Holm, over the
+        baselines) and the ``verdict`` on the network: above is better, whatever the metric.
 
     Examples
     --------
     >>> label, block = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
+    >>> one, site = np.ones(40, dtype=int), np.arange(40)
+    >>> target = Target(label, 1, one, block // 4, block, site, 100.0 * label, 50.0)
     >>> network, guess = np.eye(2)[label] * 0.8 + 0.1, np.full((40, 2), 0.5)
-    >>> comparison = compare(label, network, {"constant": guess}, 1, np.ones(40), block, seed=0)
-    >>> comparison["auc_high"], comparison["skill"]["constant"]["verdict"]
-    (1.0, 'above')
+    >>> table = compare(target, {"network": Prediction(network[None]), "guess": Prediction(guess[None])}, seed=0)
+    >>> table.set_index(["prediction", "metric"]).loc[("guess", "site_auc"), "verdict"]
+    'above'
     """
-    weight, once = draw_weights(block, seed), np.ones((1, len(label)))
-    point, drawn = (scores(label, network, first_high, w, n_wells) for w in (once, weight))
-    comparison: dict = {}
-    for name in NETWORK:
-        comparison |= _with_interval(name, point[name], drawn[name])
-    comparison |= {"baseline": {}, "skill": {}}
-    for name, probability in baselines.items():
-        own = scores(label, probability, first_high, once)
-        other = scores(label, probability, first_high, weight)["auc_high"]
-        if name == "constant":
-            own["auc_high"], other = np.array([0.5]), np.full(len(other), 0.5)
-        metrics = {key: float(own[key][0]) for key in BASELINE}
-        comparison["baseline"][name] = metrics | _with_interval("auc_high", own["auc_high"], other)
-        gain = _with_interval("auc_high", point["auc_high"] - own["auc_high"], drawn["auc_high"] - other)
-        comparison["skill"][name] = gain | {"verdict": verdict(gain["auc_high_low"], gain["auc_high_high"])}
-    return comparison
+    blocks = draw_blocks(target.block, seed)
+    resamples = Resamples(blocks.block, np.concatenate([np.ones((1, blocks.counts.shape[1])), blocks.counts]))
+    rows, network = [], None
+    for name, prediction in predictions.items():
+        drawn = prediction.drawn(target, resamples, seed)
+        network = drawn if network is None else network
+        for metric, values in drawn.items():
+            row = {"prediction": name, "metric": metric} | _with_interval("value", values)
+            if drawn is not network:
+                difference = network[metric] - values
+                row |= _with_interval("difference", difference)
+                row |= {"detectable": DETECTED * difference[1:].std(ddof=1) if len(difference) > 2 else np.nan}
+                row |= {"p": p_value(difference[1:])}
+            rows.append(row)
+    rows.append({"prediction": CEILING, "metric": "site_auc"} | _with_interval("value", _ceiling(target, resamples)))
+    table = pd.DataFrame(rows).rename(columns={"value_low": "low", "value_high": "high"})
+    if "p" not in table:
+        return table
+    table["p_corrected"] = table.groupby("metric")["p"].transform(lambda p: holm(p.to_numpy()))
+    better = np.where(table["metric"].isin(LOWER_IS_BETTER), -1, 1) * table["difference"]
+    words = [verdict(*pair) for pair in zip(better, table["p_corrected"], strict=True)]
+    return table.assign(verdict=np.where(table["difference"].isna(), "", words))
 
 
-def _with_interval(name: str, point: np.ndarray, draws: np.ndarray) -> dict[str, float]:
-    low, high = interval(draws)
-    return {name: float(point[0]), f"{name}_low": low, f"{name}_high": high}
+def _ceiling(target: Target, resamples: Resamples) -> np.ndarray:
+    """AUC of sites by the share of the other sites of the tile that are high: what a tile can tell of its sites."""
+    high = (target.site_residual > target.edge).astype(float)
+    return target.score_sites(mean_of_others(target.site_tile, high), resamples)
 
 
-def auc_table(high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarray, block: np.ndarray,
+def _with_interval(name: str, drawn: np.ndarray) -> dict[str, float]:
+    """The first of the draws, which has every tile once, and the interval of the others."""
+    low, high = interval(drawn[1:])
+    return {name: float(drawn[0]), f"{name}_low": low, f"{name}_high": high}
+
+
+def auc_table(high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarray, fold: np.ndarray, block: np.ndarray,
               seed: int) -> pd.DataFrame:  # fmt: skip
     """AUC of each prediction among tiles of a similar number of wells, stratum by stratum and over all of them.
 
@@ -134,24 +286,27 @@ def auc_table(high: np.ndarray, p_high: dict[str, np.ndarray], n_wells: np.ndarr
         Whether each tile is above the binary edge.
     p_high : dict of float array, shape (n,)
         Of each prediction the probability of being high.
-    n_wells, block : int array, shape (n,)
+    n_wells, fold, block : int array, shape (n,)
     seed : int
 
     Returns
     -------
     DataFrame
         ``wells`` (a stratum; "equal": pairs within strata, all strata together; "all": all pairs), ``prediction``,
-        ``tiles``, ``high_share``, ``auc`` with ``auc_low`` and ``auc_high``.
+        ``tiles``, ``high_share``, ``auc`` with ``auc_low`` and ``auc_high``. Pairs are those within folds, and the
+        intervals hold the sampling of blocks alone.
     """
-    weight = np.concatenate([np.ones((1, len(high))), draw_weights(block, seed)])
+    blocks = draw_blocks(block, seed)
+    counts = np.concatenate([np.ones((1, blocks.counts.shape[1])), blocks.counts])
     stratum = strata(n_wells)
     rows = []
     for number, wells in enumerate([*STRATA, "equal", "all"]):
         here = stratum == number if number < len(STRATA) else np.ones(len(high), dtype=bool)
         if not here.any():
             continue
+        group = fold * len(STRATA) + stratum if wells == "equal" else fold
         for name, p in p_high.items():
-            value = auc(high[here], p[here], weight[:, here], stratum if wells == "equal" else None)
+            value = auc(high[here], p[here], group[here], Resamples(blocks.block[here], counts))
             rows.append((wells, name, int(here.sum()), high[here].mean(), value[0], *interval(value[1:])))
     return pd.DataFrame(rows, columns=["wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"])
 

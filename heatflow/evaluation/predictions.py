@@ -33,9 +33,13 @@ class Predictions:
 
     by_network: dict[tuple[str, int], np.ndarray]
 
+    def members(self, random: bool = False) -> np.ndarray:
+        """Of each repeat and seed, of the blocks or of the random split; float64 (members, n, classes)."""
+        return np.array([p for (repeat, _), p in self.by_network.items() if (repeat == COMPARED) == random])
+
     def mean(self, random: bool = False) -> np.ndarray:
         """Mean over repeats and seeds, of the blocks or of the random split; float64 (n, classes)."""
-        return np.mean([p for (repeat, _), p in self.by_network.items() if (repeat == COMPARED) == random], axis=0)
+        return self.members(random).mean(axis=0)
 
 
 def class_probabilities(network: NetworkInNetwork, tiles: torch.Tensor, batch_size: int, engine: Engine) -> np.ndarray:

@@ -1,8 +1,13 @@
 """Skill: scores of out-of-fold predictions.
 
-Every score is taken with a weight for each tile, for many sets of weights at once: a set of ones gives the score,
-draws of a bootstrap give its interval (`heatflow.evaluation.intervals`).
+Scores of two networks are not on one scale. Pairs of tiles are therefore compared within a fold alone, where one model
+predicted both, and the pairs of all folds are counted together.
+
+Every score is taken of many resamples at once (`Resamples`): one with each tile once gives the score, draws of a
+bootstrap give its interval (`heatflow.evaluation.intervals`).
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,9 +16,130 @@ BINS = 10  # of probability, for calibration
 STRATA = ("1", "2-3", "4-7", "8-15", "16+")  # wells of a tile
 
 
-def scores(label: np.ndarray, probability: np.ndarray, first_high: int, weight: np.ndarray | None = None,
-           n_wells: np.ndarray | None = None) -> dict[str, np.ndarray]:  # fmt: skip
-    """The headline metrics for each set of weights.
+@dataclass(frozen=True)
+class Resamples:
+    """How often each block of tiles is in each resample.
+
+    Sums over tiles are linear in these counts and sums over pairs of tiles quadratic, so that they are taken once for
+    each block, or pair of blocks, and any number of resamples costs a product of small matrices.
+
+    Parameters
+    ----------
+    block : int array, shape (n,)
+        Number of the block of each tile, from 0.
+    counts : float64 array, shape (draws, blocks)
+    """
+
+    block: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def once(cls, n: int) -> "Resamples":
+        """A single resample, which has each of n tiles once."""
+        return cls(np.zeros(n, dtype=int), np.ones((1, 1)))
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the tiles of each resample of values (n, k); float64 (draws, k)."""
+        by_block = np.zeros((self.counts.shape[1], values.shape[1]))
+        np.add.at(by_block, self.block, values)
+        return self.counts @ by_block
+
+    def sums_of_pairs(self, pairs: np.ndarray) -> np.ndarray:
+        """Sums over pairs of tiles, given those of each pair of blocks (blocks, blocks); float64 (draws,).
+
+        A block that is drawn twice is two blocks. Each keeps the pairs within it; pairs of a tile of one with a tile
+        of the other are left out, as they are pairs of neighbours that would stand for pairs of distant tiles.
+
+        >>> twice = Resamples(np.array([0, 1]), np.array([[2.0, 1.0]]))
+        >>> twice.sums_of_pairs(np.array([[10.0, 1.0], [0.0, 0.0]]))
+        array([22.])
+        """
+        within, between = np.diagonal(pairs), pairs - np.diag(np.diagonal(pairs))
+        return ((self.counts @ between) * self.counts).sum(axis=1) + self.counts @ within
+
+
+def concordance(high: np.ndarray, score: np.ndarray, weight: np.ndarray, group: np.ndarray, block: np.ndarray,
+                blocks: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Weight of the pairs of a high and a low item of one group, for each pair of blocks.
+
+    Parameters
+    ----------
+    high : bool array, shape (n,)
+    score : float array, shape (n,)
+    weight : float array, shape (n,)
+        A pair weighs the product of the two.
+    group : int array, shape (n,)
+        Such as the fold.
+    block : int array, shape (n,)
+    blocks : int
+
+    Returns
+    -------
+    won, pairs : float64 arrays, shape (blocks, blocks)
+        Of pairs with the high item in the block of the row and the low one in that of the column: those in which the
+        high item has the larger score, ties counted half, and all.
+
+    Examples
+    --------
+    >>> high, score = np.array([True, False, True, False]), np.array([0.9, 0.1, 0.3, 0.3])
+    >>> won, pairs = concordance(high, score, np.ones(4), np.zeros(4), np.array([0, 0, 1, 1]), 2)
+    >>> won.tolist(), pairs.tolist()
+    ([[1.0, 1.0], [1.0, 0.5]], [[1.0, 1.0], [1.0, 1.0]])
+    """
+    won, pairs = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
+    for name in np.unique(group):
+        here = np.flatnonzero(group == name)
+        here = here[np.argsort(score[here], kind="stable")]
+        starts = np.flatnonzero(np.diff(score[here], prepend=-np.inf))
+        names, place = np.unique(block[here], return_inverse=True)
+        by_block = np.zeros((2, len(here), len(names)))
+        by_block[high[here].astype(int), np.arange(len(here)), place] = weight[here]
+        cold, hot = np.add.reduceat(by_block, starts, axis=1)
+        below = np.cumsum(cold, axis=0) - cold
+        won[np.ix_(names, names)] += hot.T @ (below + cold / 2)
+        pairs[np.ix_(names, names)] += np.outer(hot.sum(axis=0), cold.sum(axis=0))
+    return won, pairs
+
+
+def auc(high: np.ndarray, score: np.ndarray, group: np.ndarray, resamples: Resamples | None = None,
+        weight: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+    """Area under the ROC curve within groups: the chance that a high item ranks above a low one of its group.
+
+    It is the sum over groups of the pairs in the right order, ties counted half, over that of all pairs.
+    scikit-learn's `roc_auc_score` compares over groups, and takes one resample at a time.
+
+    Parameters
+    ----------
+    high : bool array, shape (n,)
+    score : float array, shape (n,)
+    group : int array, shape (n,)
+        Such as the fold: only items of one group are compared.
+    resamples : Resamples, optional
+        By default each item once.
+    weight : float array, shape (n,), optional
+        By default 1.
+
+    Returns
+    -------
+    float64 array, shape (draws,)
+        NaN where there is no pair.
+
+    Examples
+    --------
+    >>> auc(np.array([True, False, True, False]), np.array([0.2, 0.1, 0.9, 0.8]), np.array([0, 0, 1, 1]))
+    array([1.])
+    """
+    resamples = Resamples.once(len(high)) if resamples is None else resamples
+    weight = np.ones(len(high)) if weight is None else weight
+    counted = concordance(high, score, weight, group, resamples.block, resamples.counts.shape[1])
+    won, pairs = (resamples.sums_of_pairs(part) for part in counted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return won / pairs
+
+
+def scores(label: np.ndarray, probability: np.ndarray, first_high: int, fold: np.ndarray, n_wells: np.ndarray,
+           resamples: Resamples | None = None) -> dict[str, np.ndarray]:  # fmt: skip
+    """The metrics of tiles for each resample.
 
     Parameters
     ----------
@@ -23,9 +149,11 @@ def scores(label: np.ndarray, probability: np.ndarray, first_high: int, weight: 
         Predicted probabilities; the predicted class is the most probable.
     first_high : int
         The lowest class above the binary edge.
-    weight : float array, shape (draws, n), optional
-        By default one set of ones.
-    n_wells : int array, shape (n,), optional
+    fold : int array, shape (n,)
+        Fold that tests each tile.
+    n_wells : int array, shape (n,)
+    resamples : Resamples, optional
+        By default each tile once.
 
     Returns
     -------
@@ -33,31 +161,35 @@ def scores(label: np.ndarray, probability: np.ndarray, first_high: int, weight: 
         ``accuracy``; ``binary_accuracy`` (predicted and true class on the same side of the binary edge);
         ``balanced_accuracy`` (mean recall over the classes that occur); ``macro_f1``; ``quadratic_kappa`` (Cohen,
         1968); ``class_mae`` (mean |predicted class - true class|, lower is better); ``off_by_one`` (share of tiles
-        whose predicted class is the true one or next to it); ``auc_high`` (area under the ROC curve of the probability
-        of being above the binary edge); ``loss`` (mean cross-entropy in nats, lower is better). With `n_wells` also
-        ``auc_equal_count``, the AUC among pairs of tiles with a similar number of wells (see `strata`). NaN where a set
-        of weights leaves nothing to score, such as one side of the edge alone for ``auc_high``.
+        whose predicted class is the true one or next to it); ``loss`` (mean cross-entropy in nats, lower is better);
+        ``calibration_error`` (Naeini et al., 2015, lower is better); ``area_for_half`` (see `area_for_half`, lower is
+        better); ``auc_high`` (area under the ROC curve of the probability of being above the binary edge, pairs within
+        folds); ``auc_equal_count`` (the same among pairs with a similar number of wells, see `strata`). NaN where a
+        resample leaves nothing to score, such as one side of the edge alone for ``auc_high``.
 
     Examples
     --------
-    >>> label, p_high = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
-    >>> skill = scores(label, np.column_stack([1 - p_high, p_high]), first_high=1)
+    >>> label, p_high, one = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]), np.ones(4, dtype=int)
+    >>> skill = scores(label, np.column_stack([1 - p_high, p_high]), 1, one, one)
     >>> skill["accuracy"], skill["auc_high"]
     (array([0.5]), array([0.75]))
     """
     n, classes = probability.shape
-    weight = np.ones((1, n)) if weight is None else weight
-    cell = np.zeros((n, classes * classes))
-    cell[np.arange(n), label * classes + probability.argmax(axis=1)] = 1
-    matrix = (weight @ cell).reshape(-1, classes, classes)
+    resamples = Resamples.once(n) if resamples is None else resamples
+    cell = np.eye(classes**2)[label * classes + probability.argmax(axis=1)]
+    matrix = resamples.sums(cell).reshape(-1, classes, classes)
     own = np.maximum(probability[np.arange(n), label], 1e-12)
     high, p_high = label >= first_high, probability[:, first_high:].sum(axis=1)
+    gap = np.eye(BINS)[_bin(p_high)] * (p_high - high)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        metrics = _of_confusion(matrix, first_high)
-        metrics |= {"auc_high": auc(high, p_high, weight), "loss": weight @ -np.log(own) / matrix.sum(axis=(1, 2))}
-    if n_wells is not None:
-        metrics["auc_equal_count"] = auc(high, p_high, weight, strata(n_wells))
-    return metrics
+        total = matrix.sum(axis=(1, 2))
+        return _of_confusion(matrix, first_high) | {
+            "loss": resamples.sums(-np.log(own)[:, None])[:, 0] / total,
+            "calibration_error": np.abs(resamples.sums(gap)).sum(axis=1) / total,
+            "area_for_half": area_for_half(high, p_high, fold, resamples),
+            "auc_high": auc(high, p_high, fold, resamples),
+            "auc_equal_count": auc(high, p_high, fold * len(STRATA) + strata(n_wells), resamples),
+        }
 
 
 def _of_confusion(matrix: np.ndarray, first_high: int) -> dict[str, np.ndarray]:
@@ -84,11 +216,6 @@ def _mean_of_finite(values: np.ndarray) -> np.ndarray:
     return np.where(finite, values, 0).sum(axis=1) / np.where(finite.any(axis=1), finite.sum(axis=1), np.nan)
 
 
-def score(label: np.ndarray, probability: np.ndarray, first_high: int) -> dict[str, float]:
-    """The headline metrics of all tiles, each counted once; see `scores`."""
-    return {name: float(value[0]) for name, value in scores(label, probability, first_high).items()}
-
-
 def strata(n_wells: np.ndarray) -> np.ndarray:
     """Number of the stratum of similar well counts: 1, 2-3, 4-7, 8-15, 16 and more.
 
@@ -98,39 +225,8 @@ def strata(n_wells: np.ndarray) -> np.ndarray:
     return np.minimum(np.log2(n_wells).astype(int), len(STRATA) - 1)
 
 
-def auc(high: np.ndarray, score: np.ndarray, weight: np.ndarray, stratum: np.ndarray | None = None) -> np.ndarray:
-    """Weighted area under the ROC curve: the chance that a high tile ranks above a low one, ties counted half.
-
-    scikit-learn's `roc_auc_score` takes one set of weights at a time, 80 times slower for the 2000 of an interval, and
-    compares no strata.
-
-    Parameters
-    ----------
-    high : bool array, shape (n,)
-    score : float array, shape (n,)
-    weight : float array, shape (draws, n)
-    stratum : int array, shape (n,), optional
-        Only tiles of one stratum are compared.
-
-    Returns
-    -------
-    float array, shape (draws,)
-        NaN where there is no pair.
-    """
-    groups = [np.ones(len(high), dtype=bool)] if stratum is None else [stratum == s for s in np.unique(stratum)]
-    won, pairs = np.sum([_pairs(high[g], score[g], weight[:, g]) for g in groups], axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return won / pairs
-
-
-def _pairs(high: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of the pairs of a high and a low tile that are in the right order, and of all pairs."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
-    hot = np.add.reduceat((weight * high)[:, order], starts, axis=1)
-    cold = np.add.reduceat((weight * ~high)[:, order], starts, axis=1)
-    below = np.cumsum(cold, axis=1) - cold
-    return (hot * (below + cold / 2)).sum(axis=1), hot.sum(axis=1) * cold.sum(axis=1)
+def _bin(p_high: np.ndarray) -> np.ndarray:
+    return np.minimum((p_high * BINS).astype(int), BINS - 1)
 
 
 def reliability(high: np.ndarray, p_high: np.ndarray) -> pd.DataFrame:
@@ -156,28 +252,33 @@ def reliability(high: np.ndarray, p_high: np.ndarray) -> pd.DataFrame:
     0       0.06       0.5      2
     1       0.95       1.0      1
     """
-    place = np.minimum((p_high * BINS).astype(int), BINS - 1)
-    table = pd.DataFrame({"place": place, "predicted": p_high, "observed": high.astype(float)})
+    table = pd.DataFrame({"place": _bin(p_high), "predicted": p_high, "observed": high.astype(float)})
     groups = table.groupby("place")
     return groups[["predicted", "observed"]].mean().assign(tiles=groups.size()).reset_index(drop=True)
 
 
-def calibration_error(high: np.ndarray, p_high: np.ndarray) -> float:
-    """Expected calibration error (Naeini et al., 2015): mean gap of the bins of `reliability`, weighted by tiles."""
-    table = reliability(high, p_high)
-    return float(np.average(np.abs(table["predicted"] - table["observed"]), weights=table["tiles"]))
+def search_order(p_high: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Share of the tiles of its fold that are searched before each tile, the most probable first.
+
+    All folds are searched side by side, each in its own order. Of tiles of equal probability half come before.
+
+    >>> search_order(np.array([0.9, 0.1, 0.2, 0.2]), np.array([0, 0, 1, 1]))
+    array([0.25, 0.75, 0.5 , 0.5 ])
+    """
+    rank = pd.Series(p_high).groupby(np.asarray(fold)).rank(ascending=False)
+    size = rank.groupby(np.asarray(fold)).transform("size")
+    return ((rank - 0.5) / size).to_numpy()
 
 
-def success_rate(high: np.ndarray, p_high: np.ndarray) -> pd.DataFrame:
-    """Share of the high tiles found when tiles are searched in the order of their probability.
-
-    Tiles of equal probability are searched in no order: their part of the curve is a straight line.
+def success_rate(high: np.ndarray, p_high: np.ndarray, fold: np.ndarray) -> pd.DataFrame:
+    """Share of the high tiles found when the tiles of each fold are searched in the order of their probability.
 
     Parameters
     ----------
     high : bool array, shape (n,)
     p_high : float array, shape (n,)
         Probability of being high.
+    fold : int array, shape (n,)
 
     Returns
     -------
@@ -186,26 +287,61 @@ def success_rate(high: np.ndarray, p_high: np.ndarray) -> pd.DataFrame:
 
     Examples
     --------
-    >>> success_rate(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.3, 0.1]))["found"].tolist()
+    >>> high, p_high = np.array([True, False, True, False]), np.array([0.9, 0.8, 0.3, 0.1])
+    >>> success_rate(high, p_high, np.zeros(4))["found"].tolist()
     [0.0, 0.5, 0.5, 1.0, 1.0]
     """
-    order = np.argsort(-p_high, kind="stable")
-    last = np.flatnonzero(np.diff(p_high[order], append=-1.0))
-    searched = np.r_[0, last + 1] / len(high)
-    found = np.r_[0, np.cumsum(high[order])[last]] / max(1, high.sum())
-    return pd.DataFrame({"searched": searched, "found": found})
+    searched, found = _found(high, search_order(p_high, fold), Resamples.once(len(high)))
+    return pd.DataFrame({"searched": searched[0], "found": found[0]})
 
 
-def area_for_half(high: np.ndarray, p_high: np.ndarray) -> float:
-    """Share of the tiles to be searched, the most probable first, until half of the high ones are found.
+def _found(high: np.ndarray, order: np.ndarray, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of all tiles that are searched, and of the high ones that are found; float64 (draws, steps).
 
-    >>> area_for_half(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.3, 0.1]))
-    0.25
+    Tiles of one place in the order are searched together: their part of the curve is a straight line.
     """
-    curve = success_rate(high, p_high)
-    searched, found = curve["searched"].to_numpy(), curve["found"].to_numpy()
-    k = max(1, int(np.searchsorted(found, 0.5)))
-    if k == len(found):  # no tile is high
-        return float("nan")
-    share = (0.5 - found[k - 1]) / (found[k] - found[k - 1])
-    return float(searched[k - 1] + share * (searched[k] - searched[k - 1]))
+    by_order = np.argsort(order, kind="stable")
+    starts = np.flatnonzero(np.diff(order[by_order], prepend=-np.inf))
+    counts = resamples.counts[:, resamples.block[by_order]]
+    both = []
+    for values in (counts, counts * high[by_order]):
+        steps = np.cumsum(np.add.reduceat(values, starts, axis=1), axis=1)
+        both.append(np.pad(steps / np.maximum(steps[:, -1:], 1e-12), ((0, 0), (1, 0))))
+    return both[0], both[1]
+
+
+def area_for_half(high: np.ndarray, p_high: np.ndarray, fold: np.ndarray,
+                  resamples: Resamples | None = None) -> np.ndarray:  # fmt: skip
+    """Tiles to be searched until half of the high ones are found, relative to the least that any order needs.
+
+    The least is half of the share of high tiles. A perfect order has 1, a guess one over the share of high tiles: 2
+    where half of the tiles are high.
+
+    Parameters
+    ----------
+    high : bool array, shape (n,)
+    p_high : float array, shape (n,)
+        Probability of being high.
+    fold : int array, shape (n,)
+        Each fold is searched in its own order (`search_order`).
+    resamples : Resamples, optional
+        By default each tile once. The order of a tile within its fold is that among all tiles.
+
+    Returns
+    -------
+    float64 array, shape (draws,)
+        NaN where no tile is high.
+
+    Examples
+    --------
+    >>> area_for_half(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.3, 0.1]), np.zeros(4))
+    array([1.])
+    """
+    resamples = Resamples.once(len(high)) if resamples is None else resamples
+    searched, found = _found(high, search_order(p_high, fold), resamples)
+    k, draw = np.argmax(found >= 0.5, axis=1), np.arange(len(found))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (0.5 - found[draw, k - 1]) / (found[draw, k] - found[draw, k - 1])
+        area = searched[draw, k - 1] + share * (searched[draw, k] - searched[draw, k - 1])
+        total, of_high = resamples.sums(np.column_stack([np.ones(len(high)), high])).T
+        return np.where(k > 0, area / (0.5 * of_high / total), np.nan)

@@ -7,7 +7,7 @@ in clusters where it is hot, so that each also weighs one over the number of wel
 Srivastava, 1989, chapter 10); without that, a hot field outvotes the wells around it and becomes its own background.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import geopandas
 import numpy as np
@@ -73,6 +73,19 @@ class Background:
     def converged(self) -> bool:
         """Whether the last round changed next to nothing."""
         return self.change < CONVERGED
+
+    def settled(self, near: sparse.csr_matrix, level: np.ndarray) -> "Background":
+        """Fit again and again from a first level at the wells (n,), until it stays; `near` are the weights of wells
+        around each. Wells without a share have no part in it."""
+        wells, counted, change = (self.x, self.y), self.share > 0, np.inf
+        for _ in range(ROUNDS):
+            weight = self.share * robust_weight(self.heat_flow - level)
+            before, level = level, _planes(near, weight, wells, self.heat_flow, wells, self.radius)
+            level = np.where(np.isfinite(level), level, before)
+            change = float(np.abs(level - before)[counted].max(initial=0))
+            if change < CONVERGED:
+                break
+        return replace(self, weight=self.share * robust_weight(self.heat_flow - level), change=change)
 
     def predict(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Background at places.
@@ -145,17 +158,51 @@ def fit_background(
         limit = f"at most {MAX_PAIRS:,} are supported, give a smaller radius"
         size = f"{len(x):,} wells make {pairs:,} pairs within {radius:g} m of each other"
         raise InputError(f"wells.background.radius: {size}; {limit}")
-    near = sparse.vstack([_tricube(tree, tree.data[i : i + CHUNK], radius) for i in range(0, len(x), CHUNK)])
-    level, change = _local_median(near, share, heat_flow), np.inf
-    for _ in range(ROUNDS):
-        weight = share * robust_weight(heat_flow - level)
-        before, level = level, _planes(near, weight, (x, y), heat_flow, (x, y), radius)
-        level = np.where(np.isfinite(level), level, before)
-        change = float(np.abs(level - before).max())
-        if change < CONVERGED:
-            break
-    weight = share * robust_weight(heat_flow - level)
-    return Background(x, y, heat_flow, share, weight, radius, change, tree)
+    near = _all_near(tree, radius)
+    start = Background(x, y, heat_flow, share, share, radius, np.inf, tree)
+    return start.settled(near, _local_median(near, share, heat_flow))
+
+
+def fit_without_own_block(
+    background: Background, x: np.ndarray, y: np.ndarray, grid: Grid, edge: float, buffer: float, decluster: float
+) -> np.ndarray:
+    """Background at each place from wells outside its block and a buffer around it.
+
+    Blocks are squares on a grid with the corner of `grid`. What a well, or its neighbours in a test part of the folds,
+    says of the heat flow then has no part in its own background. Each fit starts from that to all wells, and goes on
+    until no value changes by CONVERGED.
+
+    Parameters
+    ----------
+    background : Background
+        Fitted to all wells.
+    x, y : float arrays, shape (n,), metres
+    grid : Grid
+    edge, buffer : float, metres
+    decluster : float, metres
+        As in the params of the background.
+
+    Returns
+    -------
+    float64 array, shape (n,), mW/m2
+        NaN with fewer than LEAST_SITES sites within the radius.
+    """
+    tree, radius = background.tree, background.radius
+    near = _all_near(tree, radius)
+    level = _planes(near, background.weight, tree.data.T, background.heat_flow, tree.data.T, radius)
+    beside = _tricube(tree, tree.data, decluster) > 0 if decluster > 0 else sparse.eye_array(tree.n)
+    out, left, top = np.full(len(x), np.nan), grid.left, grid.top
+    located = np.isfinite(x) & np.isfinite(y)
+    cell = np.floor(np.column_stack([np.where(located, x, left) - left, top - np.where(located, y, top)]) / edge)
+    for column, row in np.unique(cell[located], axis=0):
+        right, down = background.x - left - column * edge, top - background.y - row * edge
+        inside = (np.maximum(np.abs(right - edge / 2), np.abs(down - edge / 2))) <= edge / 2 + buffer
+        wells = beside.astype(np.float64) @ ~inside
+        share = np.where(inside, 0.0, 1 / np.maximum(wells, 1))
+        own = located & (cell == (column, row)).all(axis=1)
+        rest = replace(background, share=share, weight=share).settled(near, level)
+        out[own] = rest.predict(x[own], y[own])
+    return out
 
 
 def fit_around(wells: geopandas.GeoDataFrame, grid: Grid, params: schema.Background) -> Background:
@@ -180,6 +227,11 @@ def background_grid(grid: Grid, radius: float) -> Grid:
     cell = max(1, int(radius / CELLS_IN_RADIUS / grid.resolution))
     width, height = -(-grid.width // cell), -(-grid.height // cell)
     return Grid(grid.left, grid.top, grid.resolution * cell, width, height, grid.crs)
+
+
+def _all_near(tree: cKDTree, radius: float) -> sparse.csr_matrix:
+    """Weights (wells, wells) of the wells within the radius of each, sparse."""
+    return sparse.vstack([_tricube(tree, tree.data[i : i + CHUNK], radius) for i in range(0, tree.n, CHUNK)])
 
 
 def _tricube(tree: cKDTree, places: np.ndarray, radius: float) -> sparse.csr_matrix:

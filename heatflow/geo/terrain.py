@@ -1,7 +1,8 @@
 """The terrain: elevation warped onto the working grid, its regional trend subtracted, written strip by strip."""
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from heatflow.geo.trend import Strips, detrend
 from heatflow.geo.warp import warp_strips
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import write_cog
+
+CELLS_IN_RADIUS = 20  # of the raster that shows the trend, which is smooth
+MOST_CELLS = 2_000  # along an axis of it: it is held in memory
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class TerrainSummary:
 
 
 def write_terrain(
-    source: Elevation, grid: Grid, terrain: Terrain, path: Path, on_strip: Callable[[int], object] = lambda rows: None
-) -> TerrainSummary:
-    """Warp elevation onto a grid, subtract the regional trend and write a cloud-optimised GeoTIFF.
+    source: Elevation, grid: Grid, terrain: Terrain, path: Path, trend: Path,
+    on_strip: Callable[[int], object] = lambda rows: None,
+) -> TerrainSummary:  # fmt: skip
+    """Warp elevation onto a grid, subtract the regional trend, and write both as cloud-optimised GeoTIFFs.
 
     Memory holds a strip of rows, or the rows within the detrending radius of it, whatever the size of the raster.
 
@@ -62,6 +67,8 @@ def write_terrain(
         Of which the resampling and the detrending radius are used.
     path : Path
         Of the GeoTIFF to write.
+    trend : Path
+        Of the GeoTIFF of what is subtracted, on a coarser grid (`trend_grid`); NaN throughout where nothing is.
     on_strip : callable
         Called with the number of rows written, for progress.
 
@@ -76,6 +83,7 @@ def write_terrain(
     """
     name, radius = source.dataset.name, terrain.detrend_radius
     before, after = _Range(), _Range()
+    subtracted = _Subtracted(coarse := trend_grid(grid, radius), grid)
     strips = before.observe(warp_strips(source, grid, terrain.resampling), source=name)
     if radius is not None:
         longest = max(grid.shape) * grid.resolution
@@ -84,10 +92,50 @@ def write_terrain(
             raise InputError(
                 f"terrain.detrend_radius: {radius:g} m is more than {name} measures ({longest:g} m): {why}"
             )
-        strips = detrend(strips, grid.shape, radius / grid.resolution)
+        strips = subtracted.observe(strips, grid.shape, radius / grid.resolution)
     write_cog(path, grid, after.observe(strips), on_strip=on_strip)
+    write_cog(trend, coarse, iter([(0, subtracted.mean())]), bands=("regional trend",))
     valid = after.count / (grid.width * grid.height)
     return TerrainSummary(grid, valid, (before.low, before.high), (after.low, after.high), radius is not None)
+
+
+def trend_grid(grid: Grid, radius: float | None) -> Grid:
+    """A coarser grid with the same corner that shows all that a trend of this radius (metres) holds."""
+    fine = (radius or 0) / CELLS_IN_RADIUS / grid.resolution
+    cell = max(1, int(fine), -(-max(grid.shape) // MOST_CELLS))
+    width, height = -(-grid.width // cell), -(-grid.height // cell)
+    return replace(grid, resolution=grid.resolution * cell, width=width, height=height)
+
+
+class _Subtracted:
+    """Means over the cells of a coarse grid of what detrending takes off the pixels of a grid."""
+
+    def __init__(self, coarse: Grid, grid: Grid) -> None:
+        self.cell = round(coarse.resolution / grid.resolution)
+        self.sums = np.zeros((2, *coarse.shape))
+
+    def observe(self, strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
+        """Detrend strips, with a radius in pixels, and pass them on."""
+        held: deque[np.ndarray] = deque()
+
+        def hold() -> Strips:
+            for row, strip in strips:
+                held.append(strip)
+                yield row, strip
+
+        for row, strip in detrend(hold(), shape, radius):
+            taken = held.popleft() - strip
+            there = np.isfinite(taken)
+            starts = np.arange(0, strip.shape[1], self.cell)
+            rows = (row + np.arange(len(strip))) // self.cell
+            for sums, values in zip(self.sums, (np.where(there, taken, 0), there), strict=True):
+                np.add.at(sums, rows, np.add.reduceat(values.astype(np.float64), starts, axis=1))
+            yield row, strip
+
+    def mean(self) -> np.ndarray:
+        """Mean of each cell, metres; float32, NaN where nothing was taken off."""
+        total, count = self.sums
+        return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0).astype(np.float32)
 
 
 class _Range:

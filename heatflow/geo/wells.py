@@ -11,7 +11,7 @@ from rasterio import DatasetReader
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
-from heatflow.geo.background import Background, background_grid, fit_around
+from heatflow.geo.background import Background, background_grid, fit_around, fit_without_own_block
 from heatflow.geo.ledger import as_metrics, as_text, count_reasons
 from heatflow.geo.well_tables import MISSING, UNITS
 from heatflow.grid.crs import transform_table
@@ -76,7 +76,9 @@ def five_numbers(values: pd.Series) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items()}
 
 
-def select_wells(table: geopandas.GeoDataFrame, terrain: DatasetReader, wells: Wells = Wells()) -> UsableWells:
+def select_wells(
+    table: geopandas.GeoDataFrame, terrain: DatasetReader, wells: Wells = Wells(), block: tuple[float, float] = (0, 0)
+) -> UsableWells:
     """Place wells on the terrain, find the residuals of those that lack them, and account for the rest.
 
     Parameters
@@ -86,6 +88,8 @@ def select_wells(table: geopandas.GeoDataFrame, terrain: DatasetReader, wells: W
     terrain : rasterio.DatasetReader
         Open raster of the working grid, NaN where there is no data.
     wells : Wells
+    block : (float, float)
+        Edge of the blocks of tiles and the buffer around them, pixels, for `wells.background.leave_block_out`.
 
     Returns
     -------
@@ -104,7 +108,11 @@ def select_wells(table: geopandas.GeoDataFrame, terrain: DatasetReader, wells: W
     background = None
     if needs_background(table, wells) and len(usable):
         background = fit_around(placed[reason.isin(["", OUTSIDE])], grid, wells.background)
-        level = background.predict(placed.geometry.x.to_numpy(), placed.geometry.y.to_numpy())
+        places = placed.geometry.x.to_numpy(), placed.geometry.y.to_numpy()
+        level = background.predict(*places)
+        if wells.background.leave_block_out:
+            edge, buffer = (length * grid.resolution for length in block)
+            level = fit_without_own_block(background, *places, grid, edge, buffer, wells.background.decluster)
         placed["residual"] = placed["heat_flow"] - level
         reason[(reason == "") & np.isnan(level)] = "too few wells around it for a background"
     reason.iloc[usable[np.isnan(height)]] = "on nodata"

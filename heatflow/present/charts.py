@@ -40,7 +40,7 @@ def interval_chart(rows: Sequence[tuple[str, float, float | None, float | None]]
     ends = [(n, v, low if exists(low) else v, high if exists(high) else v) for n, v, low, high in rows]
     values = [value for _, *three in ends for value in three] + [reference]
     ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
-    left, right, bottom = 190, WIDTH - 20, len(rows) * ROW + 10
+    left, right, bottom = 230, WIDTH - 20, len(rows) * ROW + 10
 
     x = partial(np.interp, xp=(ticks[0], ticks[-1]), fp=(left, right))
     parts = [f'<line x1="{x(reference):.1f}" x2="{x(reference):.1f}" y1="4" y2="{bottom}" class="reference"/>']
@@ -79,7 +79,7 @@ def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_
         parts.append(f'<line x1="{left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>')
         parts.append(f'<text x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for k, (name, (xs, ys)) in enumerate(series.items()):
-        colour, dash = COLOURS[k % len(COLOURS)], DASHES[k % len(DASHES)]
+        colour, dash = COLOURS[k % len(COLOURS)], DASHES[(k + k // len(COLOURS)) % len(DASHES)]
         points = [(x(a), y(b)) for a, b in zip(xs, ys, strict=True) if np.isfinite([a, b]).all()]
         style = f'stroke="{colour}" stroke-width="{3 if k == 0 else 1.8}" stroke-dasharray="{dash}"'
         parts.append(f'<polyline points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}" fill="none" {style}/>')

@@ -22,9 +22,20 @@ NUMBERS = {  # metrics/*.json that the report reads, and the keys that it uses
     "filter": ("kept", "dropped", "classes"),
     "saliency": ("verdict", "methods", "controls"),
     "map": ("mapped_share", "inside_applicability", "networks_per_window", "correlation_with_out_of_fold"),
-    "evaluation": ("auc_high", "baseline", "skill", "tiles"),
+    "evaluation": ("auc_high", "site_auc", "site_ceiling", "added", "baseline", "skill", "tiles", "sites"),
 }
 TABLES = {  # tables that the report reads, and the columns that it uses
+    "baselines": (
+        "prediction",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "verdict",
+    ),
     "strata": ("wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"),
     "statistics": ("wells", "prediction", "statistic", "auc", "auc_low", "auc_high"),
     "success_rate": ("prediction", "searched", "found"),

@@ -9,7 +9,7 @@ from heatflow.present.charts import interval_chart, line_chart
 from heatflow.present.wording import named, short, within
 
 
-def skill_charts(evaluation: dict[str, Any], success: pd.DataFrame, reliability: pd.DataFrame,
+def skill_charts(evaluation: dict[str, Any], baselines: pd.DataFrame, success: pd.DataFrame, reliability: pd.DataFrame,
                  high: str) -> dict[str, Markup]:  # fmt: skip
     """Charts of AUC, success rate and calibration; empty where all tiles are high or none is.
 
@@ -17,6 +17,8 @@ def skill_charts(evaluation: dict[str, Any], success: pd.DataFrame, reliability:
     ----------
     evaluation : dict
         Content of metrics/evaluation.json.
+    baselines : DataFrame
+        Content of data/tables/baselines.csv.
     success : DataFrame
         Content of metrics/success_rate.csv.
     reliability : DataFrame
@@ -27,13 +29,14 @@ def skill_charts(evaluation: dict[str, Any], success: pd.DataFrame, reliability:
     Returns
     -------
     dict of str to Markup
-        ``auc``, ``success``, ``reliability``
+        ``auc`` (of tiles), ``sites`` (the same of sites), ``success``, ``reliability``
     """
     if evaluation["auc_high"] is None:
-        return dict.fromkeys(("auc", "success", "reliability"), Markup(""))
-    scored = {"network": evaluation} | evaluation["baseline"]
-    rows = [(named(name), *(s[f"auc_high{end}"] for end in ("", "_low", "_high"))) for name, s in scored.items()]
-    summary = "AUC: " + "; ".join(f"{name} {value:.3f}" for name, value, *_ in rows)
+        return dict.fromkeys(("auc", "sites", "success", "reliability"), Markup(""))
+    aucs = [
+        _auc_chart(baselines[baselines["metric"] == metric], f"AUC of {what} {high}")
+        for metric, what in (("auc_high", "tiles"), ("site_auc", "sites"))
+    ]
     groups = success[success["prediction"] != "constant"].groupby("prediction", sort=False)
     curves = {named(str(name)): (part["searched"].tolist(), part["found"].tolist()) for name, part in groups}
     found = "Success rate: share of high tiles found by share of tiles searched, for each prediction"
@@ -41,10 +44,28 @@ def skill_charts(evaluation: dict[str, Any], success: pd.DataFrame, reliability:
     observed = {"network": (reliability["predicted"].tolist(), reliability["observed"].tolist())}
     ideal = "Calibration: observed share of high tiles by predicted probability; ideal: the diagonal"
     return {
-        "auc": interval_chart(rows, f"AUC for {high}, with 95 % confidence interval", 0.5, summary),
+        "auc": aucs[0], "sites": aucs[1],
         "success": line_chart(curves, *axes, found),
         "reliability": line_chart(observed, f"predicted probability of {high}", "observed share", ideal),
-    }
+    }  # fmt: skip
+
+
+def _auc_chart(table: pd.DataFrame, title: str) -> Markup:
+    """A row for each prediction but the nested fits."""
+    own = table[~table["prediction"].str.startswith("count_")]
+    rows = [(named(name), *ends) for name, *ends in own[["prediction", "value", "low", "high"]].values.tolist()]
+    summary = f"{title}: " + "; ".join(f"{name} {value:.3f}" for name, value, *_ in rows)
+    return interval_chart(rows, f"{title}, with 95 % confidence interval", 0.5, summary)
+
+
+def skill_rows(table: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows of data/tables/baselines.csv by prediction and metric, None where there is no number."""
+    rows = records(table.astype(object).where(table.notna(), None))
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        ends = {"value_low": row["low"], "value_high": row["high"]}
+        found.setdefault(row["prediction"], {})[row["metric"]] = row | ends
+    return found
 
 
 def confusion_table(confusion: pd.DataFrame, classes: list[str]) -> list[list[int]]:

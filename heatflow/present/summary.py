@@ -5,6 +5,7 @@ It reads metrics/ with the standard library alone, so that it takes no time.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from heatflow.present.wording import compared
 
@@ -13,7 +14,7 @@ WARNINGS = {  # by the key of metrics/train.json that counts them
     "stuck_folds": "folds learned nothing: their loss is that of a uniform guess",
     "dead_classes": "dead classes, over all folds: their score is constant",
 }
-HEADLINE = ("accuracy", "binary_accuracy", "balanced_accuracy", "quadratic_kappa", "auc_high", "class_mae", "loss")
+HEADLINE = ("accuracy", "quadratic_kappa", "auc_high", "site_auc", "loss")
 
 
 def summary(folder: str | Path) -> str:
@@ -31,20 +32,25 @@ def summary(folder: str | Path) -> str:
     folder = Path(folder)
     names = ("evaluation", "train", "saliency")
     evaluation, training, saliency = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in names)
-    guess = evaluation["baseline"]["constant"]
-    lines = [f"Out-of-fold skill on {evaluation['tiles']} tiles", f"  {'':<19}{'network':>9}{'constant guess':>16}"]
+    lines = [f"Out-of-fold skill on {evaluation['tiles']} tiles and {evaluation['sites']} sites"]
     for name in HEADLINE:
-        better = "  (lower is better)" if name in ("class_mae", "loss") else ""
-        lines.append(f"  {name:<19}{_text(evaluation[name]):>9}{_text(guess[name]):>16}{better}")
-    lines.append("Difference in AUC, network minus baseline (95 % confidence interval)")
+        low, high = (evaluation.get(f"{name}_{end}") for end in ("low", "high"))
+        ends = "" if low is None else f" ({_text(low)} to {_text(high)})"
+        lines.append(f"  {name:<21}{_text(evaluation[name]):>9}{ends}{'  (lower is better)' if name == 'loss' else ''}")
+    lines.append("Difference in AUC, network minus baseline (95 % confidence interval), of tiles and of sites")
     for name, skill in evaluation["skill"].items():
-        low, value, high = (_text(skill[key], "+.3f") for key in ("auc_high_low", "auc_high", "auc_high_high"))
-        lines.append(f"  {name:<19}{value:>9} ({low} to {high}): {compared(skill['verdict'])}")
+        tile, site = (_difference(skill, key) for key in ("auc_high", "site_auc"))
+        lines.append(f"  {name:<21}{tile}: {compared(skill['verdict'])}; {site}")
     lines += [f"  WARNING: {training[key]} {text}" for key, text in WARNINGS.items() if training[key]]
     lines += [f"Does it use structure? {saliency['verdict']['answer']}"]
     lines += [f"  {reason}" for reason in saliency["verdict"]["reasons"]]
     pictures = sorted(str(path) for path in folder.rglob("*.png"))
     return "\n".join([*lines, "Pictures:", *(f"  {path}" for path in pictures), f"Everything on one page: {REPORT}"])
+
+
+def _difference(skill: dict[str, Any], key: str) -> str:
+    low, value, high = (_text(skill[name], "+.3f") for name in (f"{key}_low", key, f"{key}_high"))
+    return f"{value:>9} ({low} to {high})"
 
 
 def _text(value: float | None, form: str = ".3f") -> str:

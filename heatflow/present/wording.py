@@ -6,8 +6,12 @@ from numbers import Integral
 from typing import Any, TypeGuard
 
 NAMES = {
-    "network": "network", "constant": "constant guess", "terrain": "terrain statistics, forest",
-    "terrain_linear": "terrain statistics, linear", "count": "number of wells", "position": "position of the tile",
+    "network": "network", "constant": "constant guess", "terrain": "terrain statistics, trees",
+    "terrain_linear": "terrain statistics, linear", "terrain_trend": "terrain and regional trend, trees",
+    "terrain_trend_linear": "terrain and regional trend, linear", "random_features": "random convolutional features",
+    "local": "terrain around each place", "nearest_sites": "nearest sites (kriging)", "count": "number of wells",
+    "position": "position of the tile", "count_position": "number of wells and position",
+    "count_position_network": "number of wells, position and network",
     "guided_backprop": "guided backpropagation", "smooth_gradient": "SmoothGrad", "grad_cam": "Grad-CAM",
     "random": "random numbers", "edge": "edge detector", "max": "largest", "p90": "90th percentile",
 }  # fmt: skip

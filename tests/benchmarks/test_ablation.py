@@ -16,7 +16,10 @@ def run_of(predicted, label, tiles, **changes):
     p[np.arange(len(label)), predicted] = 0.7
     table = pd.DataFrame(p, columns=[f"p{k}" for k in range(4)], index=pd.Index(tiles, name="tile"))
     row, col = np.divmod(np.asarray(tiles), 20)
-    predictions, params = table.assign(label=label, row=row, col=col), Params.model_validate(params_with(**changes))
+    predictions, params = (
+        table.assign(label=label, row=row, col=col, fold=row // 4, n_wells=1),
+        Params.model_validate(params_with(**changes)),
+    )
     return ablation.Result(evaluation={}, train={}, predictions=predictions, params=params)
 
 

@@ -9,10 +9,15 @@ import pytest
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.evaluate import evaluate
 from heatflow.evaluation.predictions import Predictions
-from heatflow.evaluation.skill import score
+from heatflow.evaluation.skill import auc
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.learning.folds import Folds
-from heatflow.present.messages.evaluation import baseline_lines, confusion_title, evaluation_lines
+from heatflow.present.messages.evaluation import (
+    baseline_lines,
+    confusion_title,
+    evaluation_lines,
+    evaluation_warnings,
+)
 
 SIDE = 8
 TILE, SPLIT = Tile(edges=[0, 50], binary_edge=50), Split(block_size=2)
@@ -57,14 +62,31 @@ def predictions(data):
 
 def baselines(random=()):
     guess = np.tile([0.2, 0.3, 0.5], (SIDE**2, 1))
-    fits = [("terrain", name, "no") for name in STATISTICS] + [("terrain", "max", flag) for flag in random]
+    fits = (
+        [(name, "max", "no") for name in ("count", "position", "local")]
+        + [("terrain", name, "no") for name in STATISTICS]
+        + [("terrain", "max", flag) for flag in random]
+    )
     return dict.fromkeys(fits, guess)
 
 
-def test_metrics_and_tables_of_a_network_that_knows(data, predictions):
-    evaluation = evaluate(data, predictions, baselines(), TILE, SPLIT)
+@pytest.fixture
+def sites(data):
+    """Two sites of each tile, of its class, and one of a tile that was not kept."""
+    tile = np.append(np.repeat(data.table["tile"].to_numpy(), 2), 999)
+    residual = np.append(np.repeat(data.table["residual_max"].to_numpy(), 2), 1e3)
+    return pd.DataFrame({"tile": tile, "residual": residual})
+
+
+def run(data, sites, predictions, fits=None, of_sites=()):
+    return evaluate(data, sites, predictions, fits or baselines(), dict(of_sites), TILE, SPLIT)
+
+
+def test_metrics_and_tables_of_a_network_that_knows(data, sites, predictions):
+    evaluation = run(data, sites, predictions)
     metrics = evaluation.metrics
-    assert metrics["accuracy"] == metrics["auc_high"] == 1
+    assert metrics["accuracy"] == metrics["auc_high"] == metrics["site_auc"] == metrics["site_ceiling"] == 1
+    assert metrics["sites"] == 2 * SIDE**2
     assert metrics["tiles"] == SIDE**2
     assert metrics["skill"]["terrain"]["verdict"] == metrics["skill"]["constant"]["verdict"] == "above"
     assert "optimism_gap" not in metrics
@@ -72,14 +94,16 @@ def test_metrics_and_tables_of_a_network_that_knows(data, predictions):
     assert evaluation.matrix.tolist() == np.diag(counts).tolist()
     assert evaluation.curves["confusion"].value_counts().sum() == SIDE**2
     assert set(evaluation.curves["confusion"]["actual"]) == {"0: <=0", "1: 0-50", "2: >50"}
-    assert set(evaluation.curves["success_rate"]["prediction"]) == {"network", "constant", "terrain"}
+    assert set(evaluation.curves["success_rate"]["prediction"]) == {
+        "network", "constant", "count", "position", "local", "terrain",
+    }  # fmt: skip
     assert list(evaluation.tiles.columns)[-5:] == ["fold", "predicted", "p0", "p1", "p2"]
     assert (evaluation.tiles["fold"] == (data.table["col"] >= SIDE // 2)).all()
     assert (evaluation.tiles["predicted"] == data.table["label"]).all()
 
 
-def test_tables_by_wells_statistic_and_seed(data, predictions):
-    tables = evaluate(data, predictions, baselines(), TILE, SPLIT).tables
+def test_tables_by_wells_statistic_and_seed(data, sites, predictions):
+    tables = run(data, sites, predictions).tables
     network = tables["statistics"].query("prediction == 'network' and wells == 'all'").set_index("statistic")["auc"]
     assert network["max"] == 1
     assert network["median"] < 0.5  # the classes of the residuals turned round
@@ -88,22 +112,60 @@ def test_tables_by_wells_statistic_and_seed(data, predictions):
     assert tables["seeds"]["auc_high"].tolist() == [1, 0.5]
 
 
-def test_the_optimism_gap_is_that_of_the_random_split_over_the_blocks(data, predictions):
-    label = data.table["label"].to_numpy()
+def test_the_optimism_gap_is_that_of_the_random_split_over_the_blocks(data, sites, predictions):
+    high = data.table["label"].to_numpy() >= 2
+    upper = np.where(data.table["row"] < SIDE // 2, "test", "train").astype(object)
+    lower = np.where(data.table["row"] < SIDE // 2, "train", "test").astype(object)
+    data.split = Folds(np.array([*data.roles, upper, lower]), np.array(["0", "0", "random", "random"]))
     knows, nothing = predictions.by_network.values()
     both = Predictions({("0", 0): nothing, ("random", 0): knows})
-    gap = evaluate(data, both, baselines(random=("yes",)), TILE, SPLIT).metrics["optimism_gap"]
-    assert gap == {"network": score(label, knows, 2)["auc_high"] - 0.5, "terrain": 0}
+    gap = run(data, sites, both, baselines(random=("yes",))).metrics["optimism_gap"]
+    fold = (data.table["row"] >= SIDE // 2).to_numpy()
+    assert gap == {"network": float(auc(high, knows[:, 2], fold)[0]) - 0.5, "terrain": 0}
 
 
-def test_messages_say_what_came_out(data, predictions, tmp_path):
-    metrics = evaluate(data, predictions, baselines(), TILE, SPLIT).metrics
-    lines = evaluation_lines(metrics, 50, tmp_path / "evaluation.json", tmp_path / "strata.csv")
+def test_sites_of_a_baseline_have_scores_of_their_own(data, sites, predictions):
+    p_high = (sites["residual"][:-1] > 50).to_numpy() * 0.8 + 0.1
+    metrics = run(data, sites, predictions, of_sites={"local": p_high}).metrics
+    assert metrics["baseline"]["local"] == {
+        "auc_high": 0.5, "site_auc": 1.0, "site_auc_low": 1.0, "site_auc_high": 1.0,
+    }  # fmt: skip
+    assert metrics["skill"]["local"]["site_auc"] == 0
+    assert metrics["skill"]["terrain"]["site_auc"] == 0.5
+
+
+def test_the_network_adds_to_count_and_position_what_they_do_not_know(data, sites, predictions):
+    knows, knows_nothing = predictions.by_network.values()
+    evaluation = run(data, sites, Predictions({("0", 0): knows}))
+    assert evaluation.metrics["added"]["loss_high"] < 0
+    nothing = Predictions({("0", 0): knows_nothing})
+    assert run(data, sites, nothing).metrics["added"]["loss"] == pytest.approx(0, abs=1e-4)
+    table = evaluation.tables["baselines"].set_index(["prediction", "metric"])
+    assert table.loc[("count_position", "auc_high"), "value"] == 0.5
+    assert table.loc[("count_position_network", "auc_high"), "value"] == 1
+
+
+def test_with_repeats_pairs_are_those_of_the_first(data, sites, predictions):
+    own = run(data, sites, predictions).metrics
+    data.split = Folds(np.array([*data.roles, *data.roles[:, ::-1]]), np.array(["0", "0", "1", "1"]))
+    knows, nothing = predictions.by_network.values()
+    repeated = run(data, sites, Predictions({("0", 0): knows, ("1", 0): nothing})).metrics
+    assert repeated["auc_high"] == own["auc_high"]
+
+
+def test_messages_say_what_came_out(data, sites, predictions, tmp_path):
+    evaluation = run(data, sites, predictions)
+    metrics, paths = evaluation.metrics, (tmp_path / "evaluation.json", tmp_path / "baselines.csv")
+    lines = list(evaluation_lines(metrics, evaluation.tables["baselines"], 50, *paths))
     assert lines[0].startswith("accuracy 100.0% (constant guess ")
-    assert "above constant 0.500, above terrain 0.500" in lines[1]
+    assert "AUC of tiles above 50 mW/m2 1.000: above constant 0.500, above count 0.500" in lines[1]
+    assert "AUC of sites above 50 mW/m2 1.000: above constant 0.500" in lines[2]
     assert confusion_title(metrics).startswith("64 tiles, out of fold\naccuracy 100.0%")
+    assert "do not contain the luck of training" in next(evaluation_warnings(1))
+    assert not [*evaluation_warnings(2)]
     table = pd.DataFrame(
         {"baseline": ["count"] * 3, "statistic": ["max", "max", "mean"], "random": "no"}
         | {"p0": [0.9, 0.2, 0.0], "p1": [0.1, 0.3, 0.0], "p2": [0.0, 0.5, 1.0]}
     )
-    assert baseline_lines(table, np.array([0, 1]), TILE) == ["count: right on 50.0% of 2 tiles"]
+    assert baseline_lines(table, np.array([0, 1]), TILE, trend=True) == ["count: right on 50.0% of 2 tiles"]
+    assert "left out" in baseline_lines(table, np.array([0, 1]), TILE, trend=False)[-1]

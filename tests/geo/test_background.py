@@ -6,7 +6,8 @@ import pytest
 from heatflow.config.schema import Background
 from heatflow.errors import InputError
 from heatflow.geo import background as module
-from heatflow.geo.background import fit_background, robust_weight
+from heatflow.geo.background import fit_background, fit_without_own_block, robust_weight
+from heatflow.grid.grids import Grid
 
 
 def params(radius, decluster):
@@ -98,3 +99,28 @@ def test_more_pairs_than_memory_holds_are_refused(monkeypatch):
     monkeypatch.setattr(module, "MAX_PAIRS", 1000)
     with pytest.raises(InputError, match=r"wells\.background\.radius: 200 wells make"):
         fit_background(x, y, heat, params(100e3, 5e3))
+
+
+@pytest.mark.parametrize("decluster", [0, 5e3])
+def test_without_its_own_block_a_well_has_the_background_of_the_others(decluster):
+    x, y, heat, _ = wells(600)
+    grid, edge, buffer, own = Grid(0, 500e3, 1000, 500, 500, None), 120e3, 30e3, params(150e3, decluster)
+    found = fit_without_own_block(fit_background(x, y, heat, own), x, y, grid, edge, buffer, decluster)
+    column, row = np.floor(x / edge), np.floor((500e3 - y) / edge)
+    for k in np.random.default_rng(0).integers(0, 600, 8):
+        left, top = column[k] * edge - buffer, 500e3 - row[k] * edge + buffer
+        wide = edge + 2 * buffer
+        rest = ~((x >= left) & (x <= left + wide) & (y <= top) & (y >= top - wide))
+        expected = fit_background(x[rest], y[rest], heat[rest], own).predict(x[[k]], y[[k]])[0]
+        assert found[k] == pytest.approx(expected, abs=0.5)  # both stop where nothing changes by 0.01
+
+
+def test_heat_of_a_block_has_no_part_in_its_own_background():
+    x, y, heat, _ = wells(600)
+    grid, own = Grid(0, 500e3, 1000, 500, 500, None), params(200e3, 0)
+    here = (x < 100e3) & (y > 400e3)
+    fits = [fit_background(x, y, heat + more * here, own) for more in (0, 40)]
+    with_it = [fit.predict(x[here], y[here]) for fit in fits]
+    without = [fit_without_own_block(fit, x[here], y[here], grid, 100e3, 0, 0) for fit in fits]
+    assert np.abs(with_it[1] - with_it[0]).max() > 5
+    np.testing.assert_allclose(*without, atol=0.2)

@@ -10,7 +10,7 @@ from heatflow.config.schema import Model, Params, Tile
 from heatflow.geo.tiles import PackedTiles
 from heatflow.present.report import ReportInputs
 from tests.helpers import CRS, LEFT, TOP, make_raster
-from tests.present.helpers import EVIL, NAN, make_evaluation, make_method
+from tests.present.helpers import EVIL, NAN, make_baselines, make_evaluation, make_method
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def make_report_inputs(tmp_path, rasters):
              "dissimilarity": NAN, "n_wells": 0, "lat": 39.2, "lon": -116.3}  # fmt: skip
     auc = {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7, "tiles": 2, "high_share": 0.5}
     tables = {
+        "baselines": make_baselines(),
         "strata": pd.DataFrame([{"wells": "1", "prediction": "network"} | auc]),
         "statistics": pd.DataFrame([{"wells": "equal", "prediction": "count", "statistic": "p90"} | auc]),
         "success_rate": pd.DataFrame({"prediction": "network", "searched": [0, 1], "found": [0, 1]}),

@@ -82,7 +82,8 @@ def test_headline_names_all_baselines_that_the_network_does_not_beat(sentences):
         evaluation[part]["position"] = evaluation[part]["count"] | ({"auc_high": 0.6} if part == "baseline" else {})
         evaluation[part]["terrain"] = evaluation[part]["position"]
     text = sentences.headline(evaluation, 2, "above 50").striptags()
-    assert text.endswith("either: position of the tile, terrain statistics, forest.")
+    assert "either: position of the tile; terrain statistics, trees." in text
+    assert "the other sites of the same tile have 0.900." in text
 
 
 def test_no_sentence_ranks_where_all_tiles_are_high(sentences):

@@ -1,12 +1,31 @@
 import pandas as pd
 
 from heatflow.present import report_content
-from tests.present.helpers import NAN, make_evaluation
+from tests.present.helpers import NAN, make_baselines, make_evaluation
 
 
 def test_nothing_is_ranked_where_all_tiles_are_high():
-    charts = report_content.skill_charts(make_evaluation(None), pd.DataFrame(), pd.DataFrame(), "above 50")
+    charts = report_content.skill_charts(
+        make_evaluation(None), pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), "above 50"
+    )
     assert not any(charts.values())
+
+
+def test_charts_of_auc_have_a_row_for_each_prediction_and_the_ceiling_of_sites():
+    success = pd.DataFrame({"prediction": ["network"], "searched": [0], "found": [0]})
+    reliability = pd.DataFrame({"predicted": [0.5], "observed": [0.5]})
+    charts = report_content.skill_charts(make_evaluation(), make_baselines(), success, reliability, "above 50")
+    assert charts["auc"].count("<circle") == 3
+    assert charts["sites"].count("<circle") == 4
+    assert "other sites of the tile" in charts["sites"]
+
+
+def test_rows_of_skill_are_those_of_the_table():
+    rows = report_content.skill_rows(make_baselines())
+    assert list(rows) == ["network", "constant", "count", "other sites of the tile"]
+    assert rows["count"]["loss"]["verdict"] == "within noise of"
+    assert rows["network"]["loss"]["difference"] is None
+    assert (rows["network"]["loss"]["value_low"], rows["network"]["loss"]["value_high"]) == (0.5, None)
 
 
 def test_confusion_counts_every_pair_of_classes():

@@ -10,9 +10,7 @@ from tests.present.helpers import make_evaluation
 
 @pytest.fixture
 def metrics(tmp_path):
-    more = dict.fromkeys(("binary_accuracy", "balanced_accuracy", "class_mae"), 0.5)
-    evaluation = make_evaluation() | more | {"quadratic_kappa": None}
-    evaluation["baseline"]["constant"] |= more
+    evaluation = make_evaluation() | {"quadratic_kappa": None}
     written = {
         "evaluation": evaluation, "train": {"stuck_folds": 0, "dead_classes": 0},
         "saliency": {"verdict": {"answer": "uses structure", "reasons": ["Because."]}},
@@ -23,12 +21,15 @@ def metrics(tmp_path):
     return tmp_path
 
 
-def test_summary_shows_scores_beside_the_guess_the_verdict_and_pictures(metrics):
+def test_summary_shows_scores_differences_the_verdict_and_pictures(metrics):
     lines = summary(metrics).splitlines()
-    assert lines[0] == "Out-of-fold skill on 222 tiles"
-    assert lines[2].split() == ["accuracy", "0.460", "0.450"]
-    assert ["quadratic_kappa", "-", "0.000"] in [line.split() for line in lines]
-    assert "count +0.200 (+0.100 to +0.300): no clear difference" in [" ".join(line.split()) for line in lines]
+    assert lines[0] == "Out-of-fold skill on 222 tiles and 444 sites"
+    shown = [" ".join(line.split()) for line in lines]
+    assert shown[1] == "accuracy 0.460 (0.400 to 0.520)"
+    assert "quadratic_kappa -" in shown
+    assert "site_auc 0.700 (0.600 to 0.800)" in shown
+    count = "+0.200 (+0.100 to +0.300)"
+    assert f"count {count}: no clear difference; {count}" in shown
     assert lines[-5:-1] == [
         "Does it use structure? uses structure",
         "  Because.",

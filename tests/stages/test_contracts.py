@@ -90,7 +90,10 @@ def test_every_declared_param_is_read(name, params_read, finished, inputs, table
     other = {  # values that make a stage read what it does not read in the finished run
         "wells": {
             "data": inputs | {"wells": table},
-            "wells": {"crs": CRS, "background": {"when": "missing", "radius": 20_000, "decluster": 0}},
+            "wells": {
+                "crs": CRS,
+                "background": {"when": "missing", "radius": 20_000, "decluster": 0, "leave_block_out": False},
+            },
         },
         "train": {"data": inputs, "train": {"epochs": 1, "optimizer": "sgd", "momentum": 0.9}},
     }

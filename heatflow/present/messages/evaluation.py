@@ -1,5 +1,6 @@
 """Lines about baselines and about the evaluation of out-of-fold predictions."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from heatflow.config.schema import Tile
 
 
-def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile) -> list[str]:
+def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile, trend: bool) -> list[str]:
     """Accuracy of each baseline on the classes of the tiles themselves.
 
     Parameters
@@ -18,33 +19,49 @@ def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile) -> list[s
         As `heatflow.evaluation.baselines.baselines_out_of_fold` returns it.
     label : int array, shape (n,)
     tile : Tile
+    trend : bool
+        Whether there is a regional trend.
     """
     own = table[(table["statistic"] == tile.statistic) & (table["random"] == "no")]
     groups = own.groupby("baseline", sort=False)[tile.class_columns]
     shares = {str(name): np.mean(group.to_numpy().argmax(axis=1) == label) for name, group in groups}
-    return [f"{name}: right on {share:.1%} of {len(label)} tiles" for name, share in shares.items()]
+    lines = [f"{name}: right on {share:.1%} of {len(label)} tiles" for name, share in shares.items()]
+    left_out = "the raster was detrended already: baselines with its regional trend are left out"
+    return lines if trend else [*lines, left_out]
 
 
-def evaluation_lines(metrics: dict[str, Any], binary_edge: float, path: Path, strata: Path) -> list[str]:
-    """Headline metrics beside the constant guess, and the AUC beside each baseline's.
+def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, binary_edge: float, path: Path,
+                     table_path: Path) -> Iterator[str]:  # fmt: skip
+    """Headline metrics beside the constant guess, and the AUC of tiles and of sites beside each baseline's.
 
     Parameters
     ----------
     metrics : dict
         Of a `heatflow.evaluation.evaluate.Evaluation`.
+    table : DataFrame
+        Its table ``baselines``.
     binary_edge : float
         mW/m2.
-    path, strata : Path
-        Files that hold the metrics and the AUC by the number of wells.
+    path, table_path : Path
+        Files that hold the two.
     """
-    skill, baseline, guess = metrics["skill"], metrics["baseline"], metrics["baseline"]["constant"]
-    compared = [f"{skill[name]['verdict']} {name} {baseline[name]['auc_high']:.3f}" for name in skill]
-    return [
-        f"accuracy {metrics['accuracy']:.1%} (constant guess {guess['accuracy']:.1%}), above {binary_edge:g} mW/m2 "
-        f"or not {metrics['binary_accuracy']:.1%} ({guess['binary_accuracy']:.1%}) -> {path}",
-        f"AUC {metrics['auc_high']:.3f}: {', '.join(compared)}",
-        f"AUC among tiles with a similar number of wells: {metrics['auc_equal_count']:.3f} -> {strata}",
-    ]
+    words = table.set_index(["metric", "prediction"])["verdict"]
+    guess = metrics["baseline"]["constant"]["accuracy"]
+    yield f"accuracy {metrics['accuracy']:.1%} (constant guess {guess:.1%}) -> {path}"
+    for what, metric in (("tiles", "auc_high"), ("sites", "site_auc")):
+        scored = metrics["baseline"].items()
+        compared = [f"{words[metric, name]} {name} {scores[metric]:.3f}" for name, scores in scored]
+        yield f"AUC of {what} above {binary_edge:g} mW/m2 {metrics[metric]:.3f}: {', '.join(compared)}"
+    yield f"AUC of sites by the other sites of their tile: {metrics['site_ceiling']:.3f} -> {table_path}"
+
+
+def evaluation_warnings(networks: int) -> Iterator[str]:
+    """What the intervals leave out, by the number of networks of each tile."""
+    if networks == 1:
+        yield (
+            "each fold has one network: intervals do not contain the luck of training, and verdicts are on these "
+            "networks alone; set train.seeds to 3 or more"
+        )
 
 
 def confusion_title(metrics: dict[str, Any]) -> str:

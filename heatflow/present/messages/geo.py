@@ -50,12 +50,12 @@ def wells_warnings(wells: UsableWells) -> Iterator[str]:
         yield f"the background still changed by {wells.background.change:.2g} mW/m2 in the last round of its fit"
 
 
-def tiles_lines(labelled: LabelledTiles, min_wells: int, class_names: list[str]) -> Iterator[str]:
-    """How many tiles there are, and how many of each class."""
+def tiles_lines(labelled: LabelledTiles, sites: int, min_wells: int, class_names: list[str]) -> Iterator[str]:
+    """How many tiles and sites there are, and how many tiles of each class."""
     (rows, columns), held = labelled.tiles.shape, f"{len(labelled.table)} with {min_wells} or more wells"
     yield f"{columns} x {rows} tiles of {labelled.tiles.size} pixels, {held}"
     counts = (f"{name}: {n}" for name, n in zip(class_names, labelled.classes, strict=True))
-    yield f"classes {', '.join(counts)} (mW/m2)"
+    yield f"classes {', '.join(counts)} (mW/m2); {sites} sites of 2 km"
     if labelled.n_unplaced:
         lost = f"{labelled.n_unplaced} of {labelled.n_wells} wells lie in no tile"
         yield f"{lost} (past the last whole one, or between tiles)"

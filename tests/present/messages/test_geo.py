@@ -49,9 +49,9 @@ def test_wells_warn_of_units_and_of_a_fit_that_did_not_converge():
 def test_tiles_name_classes_and_wells_in_no_tile():
     table = geopandas.GeoDataFrame({"tile": [0, 1]})
     labelled = LabelledTiles(TileGrid(GRID, 40, 40), table, np.array([2, 0]), 9, 3)
-    assert list(messages.tiles_lines(labelled, 2, ["0: <=50", "1: >50"])) == [
+    assert list(messages.tiles_lines(labelled, 7, 2, ["0: <=50", "1: >50"])) == [
         "2 x 2 tiles of 40 pixels, 2 with 2 or more wells",
-        "classes 0: <=50: 2, 1: >50: 0 (mW/m2)",
+        "classes 0: <=50: 2, 1: >50: 0 (mW/m2); 7 sites of 2 km",
         "3 of 9 wells lie in no tile (past the last whole one, or between tiles)",
     ]
 

@@ -1,0 +1,83 @@
+"""Statistics of the terrain around places, in windows of 2 to 52 km: what a site can tell without a network."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from rasterio import DatasetReader
+from rasterio.windows import Window
+from scipy import ndimage
+
+from heatflow.geo.attributes import block_mean
+
+CELL = 1_000.0  # m; terrain is gathered in cells of about this
+RADII = (1_000.0, 3_000.0, 6_500.0, 13_000.0, 26_000.0)  # m, half the edge of the windows
+STATISTICS = ("position", "relief", "slope", "curvature", "roughness")
+BAND = 512  # rows of places whose terrain is held at a time
+
+
+def statistics_around(dataset: DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Statistics of the terrain in square windows around places; they do not depend on how it is turned.
+
+    Of each window: height of the place above the mean (topographic position), standard deviation of elevation (relief),
+    mean slope, root mean square of the curvature (Laplacian), and root mean square of the standard deviation within
+    cells (roughness). All but the last are those of cells of 1 km. Memory holds a band of rows with what its windows
+    reach.
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        Terrain in metres, NaN for no data.
+    row, column : float arrays, shape (n,)
+        Places on the raster, pixels from its upper-left corner.
+
+    Returns
+    -------
+    float64 array, shape (n, 25)
+        STATISTICS for the first of RADII, then for the next; metres, slope in metres per metre, curvature in 1e-6 per
+        metre. 0 where there is no data.
+    """
+    every = max(1, round(CELL / dataset.res[0]))
+    cell_row, cell_column = (np.asarray(place).astype(int) // every for place in (row, column))
+    edge = every * dataset.res[0]
+    reach = round(RADII[-1] / edge) + 2
+    out = np.zeros((len(cell_row), len(RADII) * len(STATISTICS)))
+    last = -(-dataset.height // every) * every
+    for start, stop in pairwise([*range(0, last, max(1, BAND // every) * every), last]):
+        here = np.flatnonzero((cell_row >= start // every) & (cell_row < stop // every))
+        if not len(here):
+            continue
+        top, bottom = max(0, start - reach * every), min(dataset.height, stop + reach * every)
+        strip = dataset.read(1, window=Window(0, top, dataset.width, bottom - top)).astype(np.float64)
+        strip = np.pad(strip, ((0, -len(strip) % every), (0, -dataset.width % every)), constant_values=np.nan)
+        for k, window in enumerate(_windows(strip, every, edge)):
+            out[here, k] = window[cell_row[here] - top // every, cell_column[here]]
+    return out
+
+
+def _windows(strip: np.ndarray, every: int, edge: float) -> Iterator[np.ndarray]:
+    """Each statistic at every cell of a strip, in the order of the columns."""
+    z, squares = block_mean(strip, every), block_mean(strip**2, every)
+    down, right = np.gradient(z, edge)
+    fields = {
+        "z": z, "z2": z**2, "slope": np.hypot(down, right), "curvature": (ndimage.laplace(z) / edge**2 * 1e6) ** 2,
+        "roughness": np.maximum(squares - z**2, 0),
+    }  # fmt: skip
+    for radius in RADII:
+        size = 2 * round(radius / edge) + 1
+        mean = {name: _mean(field, size) for name, field in fields.items()}
+        yield np.nan_to_num(z - mean["z"])
+        yield np.sqrt(np.maximum(mean["z2"] - mean["z"] ** 2, 0))
+        yield mean["slope"]
+        yield np.sqrt(np.maximum(mean["curvature"], 0))
+        yield np.sqrt(np.maximum(mean["roughness"], 0))
+
+
+def _mean(field: np.ndarray, size: int) -> np.ndarray:
+    """Mean of a square window of cells around each cell, over those with data; 0 where there is none."""
+    there = np.isfinite(field)
+    total, share = (
+        ndimage.uniform_filter(values, size, mode="constant")
+        for values in (np.where(there, field, 0.0), there.astype(np.float64))
+    )
+    return np.where(share > 1e-9, total / np.maximum(share, 1e-9), 0.0)
