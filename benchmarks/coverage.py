@@ -3,11 +3,12 @@
     python -m benchmarks.coverage [--cases 100] [--networks 1]
 
 The labels of each region are permuted over all of its tiles, so that the AUC of whatever was learned is 0.5. A row is
-written to benchmarks/coverage.csv as soon as its case is done, and cases that are there are not run again. A case takes
-some seconds on one core.
+written to benchmarks/coverage.csv as soon as its case is done, and cases that are there are not run again. Cases run
+side by side, and each takes some seconds.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,20 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
+from heatflow.compute.mapping import map_in_order
 from heatflow.config.schema import Filter, Model, Params, Split, Tile, Train
 from heatflow.evaluation.intervals import Prediction, Target, compare
 from heatflow.evaluation.predictions import predict_out_of_fold
 from heatflow.geo.tiles import PackedTiles
 from heatflow.io.text import read_csv, write_csv
 from heatflow.learning.engine import Engine
-from heatflow.learning.ensemble import TrainingTask
+from heatflow.learning.ensemble import NetworkItem, TrainingTask
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of, make_folds
+from heatflow.learning.network import NetworkInNetwork
 
 RESULTS = Path(__file__).with_name("coverage.csv")
+MEMORY = 1.2e9  # bytes that a case takes
 SIDE, SIZE = 20, 40  # tiles along the edge of a region, and pixels along that of a tile
 PARAMS = Params(
     tile=Tile(size=SIZE, edges=[50], binary_edge=50), model=Model(channels=[4, 8, 8]), filter=Filter(min_relief=None),
@@ -57,9 +61,12 @@ def measure(case: int, networks: int) -> dict[str, Any]:
     data, engine = region(case), Engine(torch.device("cpu"))
     train = PARAMS.train.model_copy(update={"seed": case, "seeds": networks})
     task = TrainingTask(lambda: (data, None), PARAMS.model_copy(update={"train": train}), engine)
-    predicted = predict_out_of_fold(
-        data, lambda fold: [task((fold, seed)).network.eval() for seed in range(networks)], engine
-    )
+
+    def trained(fold: int) -> list[NetworkInNetwork]:
+        items = [NetworkItem(fold, seed) for seed in range(networks)]
+        return [one.network.eval() for one in map_in_order(task, items, alone=True)]
+
+    predicted = predict_out_of_fold(data, trained, engine)
     label, n = data.table["label"].to_numpy(), SIDE**2
     row, col = (data.table[name].to_numpy() for name in ("row", "col"))
     block, one = block_of(row, col, PARAMS.split.block_size, SIZE, SIZE), np.ones(n, dtype=int)
@@ -90,14 +97,14 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=1, help="of each fold: %(default)s")
     options = parser.parse_args()
     table = read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame({"case": [], "networks": []})
-    for case in range(1, options.cases + 1):
-        if not ((table["case"] == case) & (table["networks"] == options.networks)).any():
-            row = pd.DataFrame([measure(case, options.networks)])
-            table = pd.concat([table, row] if len(table) else [row]).sort_values(["networks", "case"])
-            write_csv(RESULTS, table)
+    there = set(table.loc[table["networks"] == options.networks, "case"])
+    todo = [case for case in range(1, options.cases + 1) if case not in there]
+    for result in map_in_order(partial(measure, networks=options.networks), todo, memory=MEMORY):
+        row = pd.DataFrame([result])
+        table = pd.concat([table, row] if len(table) else [row]).sort_values(["networks", "case"])
+        write_csv(RESULTS, table)
     print(summary(table))
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     main()

@@ -86,8 +86,9 @@ def _slurm(jobs: int) -> Iterator["SLURMCluster"]:
     folder = dask.config.get("jobqueue.slurm.shared-temp-directory") or "~"  # of the certificates, which the jobs read
     # its web page would be open to whoever reaches this machine
     options = {"dashboard_address": "127.0.0.1:0"} | (dask.config.get("jobqueue.slurm.scheduler-options") or {})
-    settings = {"security": True, "shared_temp_directory": folder, "scheduler_options": options}
-    with SLURMCluster(cores=1, processes=1, **settings) as cluster:
+    with SLURMCluster(
+        cores=1, processes=1, security=True, shared_temp_directory=folder, scheduler_options=options
+    ) as cluster:
         try:  # the cluster itself would log what sbatch says, and wait for ever
             test = ["sbatch", "--test-only"]
             subprocess.run(test, input=cluster.job_script(), check=True, capture_output=True, text=True)
