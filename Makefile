@@ -10,6 +10,7 @@
 #                make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
 # make learning-curve  skill at a quarter, half, three quarters and all of the training tiles of the last run (an hour)
 # make coverage  how often the intervals hold the truth where there is nothing to learn (ten minutes)
+# make stability      the default run with other seeds, precisions and vector units: what changes (an hour)
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -17,7 +18,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -59,6 +60,9 @@ learning-curve: $(VENV)/installed
 
 coverage: $(VENV)/installed
 	@python -m benchmarks.coverage
+
+stability: $(VENV)/installed
+	@python -m benchmarks.stability
 
 torture: $(VENV)/installed
 	@python -m benchmarks.torture
