@@ -13,6 +13,7 @@ from heatflow.geo.attributes import block_mean
 CELL = 1_000.0  # m; terrain is gathered in cells of about this
 RADII = (1_000.0, 3_000.0, 6_500.0, 13_000.0, 26_000.0)  # m, half the edge of the windows
 STATISTICS = ("position", "relief", "slope", "curvature", "roughness")
+LEAST_CELLS = 4  # along each axis of a small raster
 BAND = 512  # rows of places whose terrain is held at a time
 
 
@@ -37,7 +38,7 @@ def statistics_around(dataset: DatasetReader, row: np.ndarray, column: np.ndarra
         STATISTICS for the first of RADII, then for the next; metres, slope in metres per metre, curvature in 1e-6 per
         metre. 0 where there is no data.
     """
-    every = max(1, round(CELL / dataset.res[0]))
+    every = max(1, min(round(CELL / dataset.res[0]), min(dataset.shape) // LEAST_CELLS))
     cell_row, cell_column = (np.asarray(place).astype(int) // every for place in (row, column))
     edge = every * dataset.res[0]
     reach = round(RADII[-1] / edge) + 2
@@ -64,7 +65,7 @@ def _windows(strip: np.ndarray, every: int, edge: float) -> Iterator[np.ndarray]
         "roughness": np.maximum(squares - z**2, 0),
     }  # fmt: skip
     for radius in RADII:
-        size = 2 * round(radius / edge) + 1
+        size = 2 * min(round(radius / edge), max(z.shape)) + 1
         mean = {name: _mean(field, size) for name, field in fields.items()}
         yield np.nan_to_num(z - mean["z"])
         yield np.sqrt(np.maximum(mean["z2"] - mean["z"] ** 2, 0))

@@ -40,6 +40,13 @@ def test_bands_change_nothing(terrain, monkeypatch):
     np.testing.assert_allclose(statistics_around(terrain, row, column), whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("resolution", [1.0, 50_000.0])
+def test_rasters_of_any_resolution_have_numbers(tmp_path, resolution):
+    array = np.random.default_rng(0).normal(size=(9, 12)).astype(np.float32)
+    with rasterio.open(make_raster(tmp_path / "dem.tif", array, resolution=resolution)) as dataset:
+        assert np.isfinite(statistics_around(dataset, np.array([0.0, 8.5]), np.array([0.0, 11.5]))).all()
+
+
 def test_places_without_data_have_numbers(terrain):
     found = statistics_around(terrain, np.array([190.0]), np.array([150.0]))
     assert np.isfinite(found).all()

@@ -232,6 +232,20 @@ def test_residuals_are_estimated_where_the_table_has_none(finished, inputs, writ
     assert list(reasons) == ["too few wells around it for a background"]
 
 
+def test_a_background_without_the_own_block_does_not_follow_the_well(finished, inputs, write_wells):
+    changes, kept = TINY | {"data": inputs | {"wells": hot_wells(write_wells)}}, []
+    for leave in (False, True):
+        changes["wells"] = {
+            "background": {"when": "missing", "radius": 10_000, "decluster": 0, "leave_block_out": leave}
+        }
+        assert finished.run("wells", **changes) == 0
+        kept.append(geopandas.read_file("data/wells.fgb").set_index("id"))
+    both = kept[0].join(kept[1], rsuffix="_left_out", how="inner")
+    assert len(both) > 90
+    np.testing.assert_allclose(both["heat_flow"] - both["background_left_out"], both["residual_left_out"])
+    assert (both["background"] != both["background_left_out"]).mean() > 0.5  # hot wells have no part in it anyway
+
+
 @pytest.mark.parametrize(
     ("columns", "wells", "message"),
     [
