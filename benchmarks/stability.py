@@ -1,8 +1,8 @@
 """Does another seed, precision or processor draw other conclusions? python -m benchmarks.stability [RUN ...].
 
 It takes what the last `dvc repro` made up to the baselines, and runs train, evaluate and saliency once for each of
-RUNS, in folders of their own: DVC knows neither the precision that a machine chooses nor its vector units. A run is a row of
-benchmarks/stability.csv; rows that are there for the same code, params and inputs are not run again.
+RUNS, in folders of their own: DVC knows neither the precision that a machine chooses nor its vector units. A run is a
+row of benchmarks/stability.csv; rows that are there for the same code, params and inputs are not run again.
 benchmarks/STABILITY.md says how far each headline number spreads, and which conclusions change.
 """
 
