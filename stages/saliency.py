@@ -21,8 +21,8 @@ from stages._paths import EVALUATION, FOLD_DATA, METRICS, MODELS, PREDICTIONS, S
 from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
-    "data.elevation", "data.faults", "data.structures", "saliency", "split.block_size", "split.seed", "tile.edges",
-    "tile.binary_edge", "tile.size", "tile.stride", "train.device",
+    "data.elevation", "data.faults", "data.lookalikes", "data.structures", "saliency", "split.block_size", "split.seed",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.device",
 )  # fmt: skip
 FIGURES = METRICS / "saliency"
 INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)

@@ -14,6 +14,7 @@ class DataRules:
     elevation: str
     structures: str
     faults: str
+    lookalikes: str
     ablation: str
 
     @property
@@ -28,7 +29,7 @@ class DataRules:
     @property
     def features(self) -> dict[str, str]:
         """Paths of the known features of this region, by name."""
-        given = {"structures": self.structures, "faults": self.faults}
+        given = {"structures": self.structures, "faults": self.faults, "lookalikes": self.lookalikes}
         return {name: path for name, path in given.items() if self.applies(path)}
 
 

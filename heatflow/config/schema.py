@@ -42,6 +42,8 @@ class Data(Section, DataRules):
     demo's do not count where data.elevation is not the demo's"""
     faults: str = Field("data/demo/faults.fgb", min_length=1)
     """mapped faults, any vector file of lines; as data.structures"""
+    lookalikes: str = Field("data/demo/lookalikes.fgb", min_length=1)
+    """places that look like structures and are none, any vector file of points; as data.structures"""
     ablation: str = Field("benchmarks/ABLATION_demo.csv", min_length=1)
     """table of the source report's experiments that `make ablation` wrote, shown in the report; as data.structures"""
 
@@ -56,11 +58,15 @@ class Demo(Section):
     resolution: PositiveFloat = Field(200, ge=50, le=5000)
     """m, edge of a pixel"""
     signal: Fraction = 1.0
-    """how far structure controls heat; 0: not at all (the null region)"""
-    sampling_bias: Fraction = 0.5
-    """how far wells follow heat; 0: sited without regard to it"""
+    """how far structure controls heat; 0: not at all, heat lies at random among the drilled places (the null region)"""
+    active: Fraction = 0.9
+    """share of the structures that are hot"""
+    lookalike_heat: Fraction = 0.0
+    """share of the look-alikes that are hot; as active: relief controls heat, not its arrangement"""
+    sampling_bias: Fraction = 0.0
+    """how far wells follow heat; 0: hot and cold places are drilled alike; 1: all hot ones, and twice as often"""
     erase: bool = False
-    """whether the terrain shows none of the structures that heat follows"""
+    """whether the terrain shows neither structures nor look-alikes; wells and heat stay"""
 
 
 class Terrain(Section):

@@ -1,7 +1,17 @@
-"""Normal faults of a Basin and Range, and the structural settings where they end, step over or cross.
+"""Normal faults of a Basin and Range, the structural settings where they end, step over or cross, and look-alikes.
 
-Fault lines are broken into segments; where one segment ends and the next begins there is either a step-over (the ends
-overlap side by side and a relay ramp joins them) or a gap between two free tips; oblique faults cross some segments.
+Lines of faults are broken into segments. Where one segment ends and the next begins their ends overlap side by side, or
+a gap is left between two free ends; oblique ridges cross some segments. Foothills lie around each such place. Half of
+the places are structures and half are look-alikes, by the toss of a coin. Both have the same blocks, drawn from the
+same laws. Only the azimuths of the foothills differ:
+
+========================  ==========================================  ==============================================
+main blocks               structure                                   look-alike
+========================  ==========================================  ==============================================
+two overlapping ends      step-over: oblique blocks join the ends     scarps that pass each other without joining
+a free end                tip: the fault splays into a fan of blocks  a range that dies out, and foothills along it
+a ridge across the front  intersection: two sets of blocks cross      a ridge over an unbroken front with its foothills
+========================  ==========================================  ==============================================
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,22 +23,27 @@ import pandas as pd
 
 from heatflow.grid.grids import Grid
 
-STRIKE = np.deg2rad(15.0)  # azimuth of the ranges, clockwise from north
-STEP_OVER = 0.72  # chance that a segment ends in a step-over; with CROSSED, gives the settings the ratios of KIND_SHARE
-CROSSED = 0.49  # chance that a segment is crossed by an oblique fault
-SMALL_BLOCK = 2.8e3  # m, width of the blocks around a structure
-FAN = [-1.2, -0.9, -0.6, 0.6, 0.9, 1.2]  # radians that foothills at a tip turn from the main fault
-Site = tuple[str, float, float]  # kind of structural setting, x and y in metres
+STRIKE = np.deg2rad(22.5)  # azimuth of the ranges, clockwise from north
+STEP_OVER = 0.72  # chance that the ends of two segments overlap; with CROSSED, gives kinds the ratios of KIND_SHARE
+CROSSED = 0.54  # chance that a segment is crossed by an oblique ridge
+SMALL_BLOCK = 1.8e3  # m, width of foothills
+OUT, SPREAD = 3e3, 7e3  # m from a front to a place on its basin side; standard deviation of foothills around it
+# radians that foothills of a structure turn from the front: with STRIKE, a pixel grid is as oblique to them as to the
+# front, so that slopes and curvatures from differences between pixels are as wrong in a structure as in a look-alike
+OBLIQUE, ACROSS = np.pi / 4, np.pi / 2
+FOOTHILLS = 12  # around each place
+LENGTH = 8e3, 14e3  # m, of foothills
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One normal fault: a wavy trace beside which a tilted block rises.
+    """One tilted block, and the wavy trace along which it rises.
 
     Lengths in metres. `x`, `y`: centre. `azimuth`: radians clockwise from north. `throw`: height of the footwall.
     `facing`: +1 where the footwall lies to the right of the azimuth, -1 to the left. `taper`: distance over which the
     throw dies out at both ends. `width`: of the tilted block. `waves`: rows of (amplitude, wavelength, phase).
-    `line`: number of the line of faults that a range front belongs to.
+    `kind`: of fault; "foothill" and "ridge" are no faults. `line`: number of the line of faults that a range front
+    belongs to.
     """
 
     x: float
@@ -43,9 +58,14 @@ class Segment:
     kind: str = "range front"
     line: int = -1
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether a fault bounds the block: true of all but those of look-alikes."""
+        return self.kind not in ("foothill", "ridge")
+
     def offset(self, along: Any) -> Any:
         """How far the trace strays from its straight line, to the right, at distance `along` from the centre."""
-        return sum(a * np.sin(2 * np.pi * along / wavelength + phase) for a, wavelength, phase in self.waves)
+        return sum(a * np.sin(2 * np.pi * along / wavelength + phase) for a, wavelength, phase in self.waves.tolist())
 
     def throw_share(self, along: np.ndarray) -> np.ndarray:
         """Throw at distance `along` from the centre as a share of the largest: 1 inside, 0 from the tips on."""
@@ -65,58 +85,87 @@ class Segment:
 
 
 def fault_network(grid: Grid, rng: np.random.Generator) -> tuple[list[Segment], pd.DataFrame]:
-    """All segments, and the structural settings where they end, overlap or cross: ``kind``, ``x`` and ``y``."""
+    """All blocks, and the structures and look-alikes within the grid.
+
+    Returns
+    -------
+    segments : list of Segment
+    places : DataFrame
+        ``kind`` ("step-over", "tip" or "intersection"), ``group`` ("structure" or "look-alike"), ``x``, ``y``.
+    """
     left, bottom, right, top = grid.bounds
     centre = np.array([(left + right) / 2, (bottom + top) / 2])
     reach = np.hypot(right - left, top - bottom) / 2 + 40e3
-    segments: list[Segment] = []
-    sites: list[Site] = []
+    network = _Network(rng)
     across, facing, line = -reach + rng.uniform(0, 25e3), int(rng.choice([-1, 1])), 0
     while across < reach:
-        line_segments, line_sites = _fault_line(rng, centre, across, reach, facing, line)
-        segments += line_segments
-        sites += line_sites
+        network.add_line(centre, across, reach, facing, line)
         facing *= 1 if rng.random() < 0.8 else -1
-        across += rng.uniform(24e3, 40e3)
+        across += rng.uniform(24e3, 36e3)
         line += 1
-    structures = pd.DataFrame(sites, columns=["kind", "x", "y"])
-    return segments, structures[grid.contains(*grid.pixel(structures.x, structures.y))].reset_index(drop=True)
+    places = pd.DataFrame(network.places, columns=["kind", "group", "x", "y"])
+    return network.segments, places[grid.contains(*grid.pixel(places.x, places.y))].reset_index(drop=True)
 
 
-def _fault_line(
-    rng: np.random.Generator, centre: np.ndarray, across: float, reach: float, facing: int, line: int
-) -> tuple[list[Segment], list[Site]]:
-    """Segments along one line of faults, with the settings between them and the faults that cross it."""
-    segments: list[Segment] = []
-    sites: list[Site] = []
-    along, shift, gap = -reach + rng.uniform(0, 100e3), 0.0, False
-    while along < reach:
-        length = rng.uniform(140e3, 320e3)
-        middle = np.array([np.sin(STRIKE), np.cos(STRIKE)]) * (along + length / 2)
-        middle += np.array([np.cos(STRIKE), -np.sin(STRIKE)]) * (across + shift)
-        segment = _range_front(rng, centre + middle, length, facing, line)
-        if gap:
-            sites.append(("tip", *segment.point(-length / 2 + 3e3)))
-            segments += _foothills(rng, sites[-1], segment, FAN)
-        if rng.random() < CROSSED:
-            crossing = _crossing(rng, segment)
-            sites.append(("intersection", crossing.x, crossing.y))
-            turn = crossing.azimuth - segment.azimuth
-            segments += [crossing, *_foothills(rng, sites[-1], segment, [turn] * 3 + [turn - 1.5] * 3)]
-        segments.append(segment)
-        along += length
-        if gap := rng.random() >= STEP_OVER:
-            sites.append(("tip", *segment.point(length / 2 - 3e3)))
-            segments += _foothills(rng, sites[-1], segment, FAN)
-            along += rng.uniform(14e3, 32e3)
-        else:
-            step = rng.uniform(7e3, 11e3) * (-np.sign(shift) if abs(shift) > 8e3 else rng.choice([-1, 1]))
-            overlap = rng.uniform(9e3, 14e3)
-            sites.append(("step-over", *segment.point(length / 2 - overlap / 2, step / 2)))
-            segments += _foothills(rng, sites[-1], segment, [0.9 * np.sign(step)] * 6)
-            shift += step
-            along -= overlap
-    return segments, sites
+class _Network:
+    """Blocks and places, as they are added line by line."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.segments: list[Segment] = []
+        self.places: list[tuple[str, str, float, float]] = []
+        self.coins: dict[str, list[bool]] = {}
+
+    def add_line(self, centre: np.ndarray, across: float, reach: float, facing: int, line: int) -> None:
+        """Segments along one line of faults, with the places between them and the ridges that cross it."""
+        rng = self.rng
+        along, shift, gap = -reach + rng.uniform(0, 100e3), 0.0, False
+        while along < reach:
+            length = rng.uniform(75e3, 155e3)
+            middle = np.array([np.sin(STRIKE), np.cos(STRIKE)]) * (along + length / 2)
+            middle += np.array([np.cos(STRIKE), -np.sin(STRIKE)]) * (across + shift)
+            front = _range_front(rng, centre + middle, length, facing, line)
+            self.segments.append(front)
+            if gap:
+                self._add_place("tip", front, front.point(-length / 2 + 3e3), [OBLIQUE, -OBLIQUE])
+            if rng.random() < CROSSED:
+                self._add_crossing(front)
+            along += length
+            if gap := rng.random() >= STEP_OVER:
+                self._add_place("tip", front, front.point(length / 2 - 3e3), [OBLIQUE, -OBLIQUE])
+                along += rng.uniform(14e3, 32e3)
+            else:
+                step = rng.uniform(7e3, 11e3) * (-np.sign(shift) if abs(shift) > 8e3 else rng.choice([-1, 1]))
+                overlap = rng.uniform(9e3, 14e3)
+                ramp = front.point(length / 2 - overlap / 2, step / 2)
+                self._add_place("step-over", front, ramp, [OBLIQUE * np.sign(step)])
+                shift += step
+                along -= overlap
+
+    def _add_crossing(self, front: Segment) -> None:
+        """An oblique ridge across the middle part of a front: a fault at an intersection, none at a look-alike."""
+        rng = self.rng
+        where, turn = front.point(rng.uniform(-0.3, 0.3) * front.length), rng.choice([-1, 1]) * rng.uniform(1.0, 1.5)
+        structure = self._add_place("intersection", front, where, [ACROSS, np.sign(turn) * OBLIQUE])
+        self.segments.append(Segment(
+            *where, azimuth=front.azimuth + turn, length=rng.uniform(26e3, 40e3), throw=rng.uniform(800, 1200),
+            facing=int(rng.choice([-1, 1])), taper=10e3, width=5e3, kind="cross fault" if structure else "ridge",
+        ))  # fmt: skip
+
+    def _add_place(self, kind: str, front: Segment, where: tuple[float, float], turns: Sequence[float]) -> bool:
+        """A structure or a look-alike with its foothills; returns whether it is a structure.
+
+        `turns` are the angles (radians) that the foothills of the structure make with the front: those of the
+        look-alike are parallel to it. Coins are tossed in pairs, of which one falls on each side.
+        """
+        if not self.coins.get(kind):
+            self.coins[kind] = self.rng.permutation([True, False]).tolist()
+        structure, out = self.coins[kind].pop(), -front.facing * OUT
+        x, y = where[0] + out * np.cos(front.azimuth), where[1] - out * np.sin(front.azimuth)
+        self.places.append((kind, "structure" if structure else "look-alike", x, y))
+        azimuths = front.azimuth + np.resize(turns if structure else 0.0, FOOTHILLS)
+        self.segments += _foothills(self.rng, x, y, azimuths, "splay" if structure else "foothill")
+        return structure
 
 
 def _range_front(rng: np.random.Generator, centre: np.ndarray, length: float, facing: int, line: int) -> Segment:
@@ -128,31 +177,19 @@ def _range_front(rng: np.random.Generator, centre: np.ndarray, length: float, fa
     return Segment(x, y, azimuth, length, throw, facing, taper, width, np.column_stack(waves), line=line)
 
 
-def _foothills(rng: np.random.Generator, site: Site, segment: Segment, turns: Sequence[float]) -> Iterator[Segment]:
-    """Small tilted blocks around a structure, on the basin side: the fabric of an accommodation zone.
+def _foothills(rng: np.random.Generator, x: float, y: float, azimuths: np.ndarray, kind: str) -> Iterator[Segment]:
+    """Small tilted blocks around a place: the fabric of an accommodation zone, or what looks like it.
 
-    `turns` are the angles (radians) that their traces make with the main fault: a fan at a tip, one oblique set in a
-    relay ramp, two sets that cross at an intersection.
+    Where a block lies does not depend on its azimuth. Seen from the place all directions are alike, so that the terrain
+    within any distance of it, its slope and its curvature follow the same law whatever the azimuth.
     """
-    out = -segment.facing * 5e3
-    x0 = site[1] + out * np.cos(segment.azimuth)
-    y0 = site[2] - out * np.sin(segment.azimuth)
-    for turn in turns:
-        length = rng.uniform(10e3, 17e3)
+    for azimuth in azimuths:
+        length = rng.uniform(*LENGTH)
         yield Segment(
-            x0 + rng.normal(0, 4.5e3), y0 + rng.normal(0, 4.5e3), azimuth=segment.azimuth + turn + rng.normal(0, 0.1),
-            length=length, throw=rng.uniform(600, 1100), facing=segment.facing, taper=0.35 * length, width=SMALL_BLOCK,
-            kind="splay",
+            x + rng.normal(0, SPREAD), y + rng.normal(0, SPREAD), azimuth=azimuth + rng.normal(0, 0.1),
+            length=length, throw=rng.uniform(600, 1100), facing=int(rng.choice([-1, 1])), taper=0.4 * length,
+            width=SMALL_BLOCK, waves=np.array([[rng.uniform(100, 400), length, rng.uniform(0, 7)]]), kind=kind,
         )  # fmt: skip
-
-
-def _crossing(rng: np.random.Generator, segment: Segment) -> Segment:
-    """An oblique fault whose centre lies on the middle part of a segment."""
-    return Segment(
-        *segment.point(rng.uniform(-0.3, 0.3) * segment.length),
-        azimuth=segment.azimuth + rng.choice([-1, 1]) * rng.uniform(1.0, 1.5), length=rng.uniform(26e3, 40e3),
-        throw=rng.uniform(800, 1200), facing=int(rng.choice([-1, 1])), taper=10e3, width=5e3, kind="cross fault",
-    )  # fmt: skip
 
 
 def unbroken(segments: list[Segment], grid: Grid) -> Iterator[Segment]:

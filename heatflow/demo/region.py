@@ -1,9 +1,10 @@
 """A synthetic Basin-and-Range region whose answer is known.
 
 Ranges are footwalls of normal faults that trend north-north-east. Step-overs, tips and intersections of faults host
-most hot systems of the real province: step-overs 32 %, tips 25 %, intersections 22 %, the rest blind (Faulds and Hinz,
-2015, Proc. World Geothermal Congress). Each setting leaves its mark in the terrain: range ends, ramps, splays, crossing
-scarps.
+most hot systems of the real province: step-overs 32 %, tips 25 %, intersections 22 % (Faulds and Hinz, 2015, Proc.
+World Geothermal Congress). Each setting leaves its mark in the terrain: range ends, ramps, splays, crossing scarps. As
+many look-alikes without heat consist of the same blocks in another arrangement, and are drilled alike: neither the
+terrain's local statistics nor the places of wells tell where it is hot.
 
 Nothing here is fitted to a real region, and the structures are never read by a stage that trains.
 """
@@ -14,18 +15,19 @@ import geopandas
 import numpy as np
 import pandas as pd
 from rasterio import CRS
-from scipy import ndimage
 from shapely import LineString
 
 from heatflow.config.schema import Demo
 from heatflow.demo.faults import fault_network, unbroken
-from heatflow.demo.relief import long_waves, ragged_edge, shape_terrain
+from heatflow.demo.relief import long_waves, ragged_edge, shape_terrain, window_around
 from heatflow.grid.grids import Grid
 
 LEFT, TOP, ALBERS = -1_900_000.0, 2_300_000.0, 5070  # corner of the raster (m), and EPSG code of its CRS
 KIND_SHARE = {"step-over": 0.32, "tip": 0.25, "intersection": 0.22}  # of hot systems; what is left is blind
-MEDIAN_PEAK = {"step-over": 900.0, "tip": 75.0, "intersection": 500.0}  # residual over a hot system, mW/m2
-ACTIVE = 0.92  # share of the structures that are hot at full signal
+MEDIAN_PEAK = {"step-over": 700.0, "tip": 200.0, "intersection": 400.0}  # residual over a hot system, mW/m2
+DRILLED = 0.95  # chance that a structure or a look-alike is drilled
+OTHERS = 0.14  # drilled places that are neither, in each square of 40 km
+OFF, SPREAD = 1.3e3, 1.9e3  # m, standard deviation of a system around its place, and of wells around a system
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Region:
         Nearness to a true structure, 0 to 1.
     wells : DataFrame
         ``x``, ``y``, ``heat_flow`` (mW/m2), and the truth that it consists of, ``background`` and ``residual``.
-    structures : DataFrame
-        ``x``, ``y``, ``kind``, ``hot``.
+    structures, lookalikes : DataFrame
+        ``x``, ``y``, ``kind`` (of a look-alike: the kind that it looks like), ``hot``, ``wells`` (number of its own).
     faults : list of (str, float array of shape (n, 2))
         Kind and vertices of each trace.
     """
@@ -52,10 +54,11 @@ class Region:
     influence: np.ndarray
     wells: pd.DataFrame
     structures: pd.DataFrame
+    lookalikes: pd.DataFrame
     faults: list[tuple[str, np.ndarray]]
 
     def layers(self) -> dict[str, geopandas.GeoDataFrame]:
-        """Wells (without the truth), structures and faults as vector layers."""
+        """Wells (without the truth), structures, look-alikes and faults as vector layers."""
         crs = self.grid.crs.to_wkt()
 
         def points(table: pd.DataFrame, columns: list[str]) -> geopandas.GeoDataFrame:
@@ -63,23 +66,25 @@ class Region:
 
         traces = [LineString(trace) for _, trace in self.faults]
         faults = geopandas.GeoDataFrame({"kind": [kind for kind, _ in self.faults]}, geometry=traces, crs=crs)
-        wells, structures = points(self.wells, ["heat_flow"]), points(self.structures, ["kind", "hot"])
-        return {"wells": wells, "structures": structures, "faults": faults}
+        known = {name: points(getattr(self, name), ["kind", "hot"]) for name in ("structures", "lookalikes")}
+        return {"wells": points(self.wells, ["heat_flow"]), **known, "faults": faults}
 
 
 def make_region(demo: Demo = Demo()) -> Region:
     """Build the region.
 
     Faults, terrain, heat and wells draw from streams of their own, so that changing `signal` or `sampling_bias` leaves
-    the terrain as it is, and `erase` leaves the wells and the structures as they are, to the byte.
+    the terrain as it is, and `erase` leaves the wells, structures and look-alikes as they are, to the byte.
 
     Parameters
     ----------
     demo : Demo
-        ``signal``: how far structure controls heat. At 1 the shares of Faulds and Hinz hold; at 0 every hot system is
-        blind. ``sampling_bias``: how far wells follow heat. At 0 they are sited without regard to it; at 1 nearly every
-        hot system is drilled, and drilled often. ``erase``: each line of faults becomes one unbroken range, without
-        tips, step-overs, crossings and their foothills; heat and wells stay where the structures are.
+        ``active``, ``lookalike_heat``: shares of the structures and of the look-alikes that are hot. Other drilled
+        places have the mean of the two, so that terrain elsewhere says nothing of heat. ``signal``: how far structure
+        controls heat; at 0 all drilled places are hot with that mean chance. ``sampling_bias``: how far wells follow
+        heat. At 0 all places are drilled alike; at 1 every hot one is drilled, and twice as often. ``erase``: each line
+        of faults becomes one unbroken range, without structures, look-alikes and their foothills; heat and wells stay
+        in place.
 
     Returns
     -------
@@ -89,17 +94,17 @@ def make_region(demo: Demo = Demo()) -> Region:
     --------
     >>> region = make_region(Demo(width=400, height=300, resolution=2000))
     >>> region.elevation.shape, sorted(region.layers())
-    ((150, 200), ['faults', 'structures', 'wells'])
+    ((150, 200), ['faults', 'lookalikes', 'structures', 'wells'])
     """
     width, height = (round(km * 1000 / demo.resolution) for km in (demo.width, demo.height))
     grid = Grid(LEFT, TOP, float(demo.resolution), width, height, CRS.from_epsg(ALBERS))
     streams = np.random.SeedSequence(demo.seed).spawn(6)
     fault_rng, terrain_rng, heat_rng, well_rng, trend_rng, background_rng = map(np.random.default_rng, streams)
-    segments, structures = fault_network(grid, fault_rng)
+    segments, places = fault_network(grid, fault_rng)
     state = terrain_rng.bit_generator.state
     elevation = shape_terrain(grid, segments, terrain_rng)
-    systems, structures = _hot_systems(grid, structures, demo.signal, heat_rng)
-    wells = _drill_wells(grid, elevation, systems, demo.sampling_bias, well_rng)
+    places = _heat(pd.concat([places, _other_places(grid, elevation, well_rng)], ignore_index=True), demo, heat_rng)
+    wells, places["wells"] = _drill(places, demo.sampling_bias, well_rng)
     wells["background"] = np.round(80 + long_waves(wells.x.to_numpy(), wells.y.to_numpy(), 10, background_rng), 2)
     wells["heat_flow"] = np.round(np.maximum(wells["background"] + wells["residual"], 1), 2)
     if demo.erase:
@@ -107,63 +112,61 @@ def make_region(demo: Demo = Demo()) -> Region:
         elevation = shape_terrain(grid, list(unbroken(segments, grid)), terrain_rng)
     column, row = np.arange(grid.width), np.arange(grid.height)[:, None]
     x, y = grid.left + (column + 0.5) * grid.resolution, grid.top - (row + 0.5) * grid.resolution
-    elevation += 1700 + long_waves(x, y, 450, trend_rng)
-    elevation = ragged_edge(grid, elevation, terrain_rng).astype(np.float32)
-    faults = [(s.kind, s.trace()) for s in segments]
-    return Region(grid, elevation, _influence(grid, structures), wells, structures, faults)
+    elevation += 1700 + long_waves(x.astype(np.float32), y.astype(np.float32), 450, trend_rng)
+    elevation = ragged_edge(grid, elevation, terrain_rng)
+    structures, lookalikes = (
+        places.loc[places.group == group, ["kind", "x", "y", "hot", "wells"]].reset_index(drop=True)
+        for group in ("structure", "look-alike")
+    )
+    faults = [(s.kind, s.trace()) for s in segments if s.is_fault]
+    return Region(grid, elevation, _influence(grid, structures), wells, structures, lookalikes, faults)
 
 
 def _influence(grid: Grid, structures: pd.DataFrame, radius: float = 5e3) -> np.ndarray:
-    """Nearness to the closest structure: exp(-(distance / radius)^2 / 2), 0 where there is none."""
-    if structures.empty:
-        return np.zeros(grid.shape, dtype=np.float32)
-    away = np.ones(grid.shape, dtype=bool)
-    away[grid.pixel(structures.x, structures.y)] = False
-    distance = ndimage.distance_transform_edt(away) * grid.resolution
-    return np.exp(-0.5 * (distance / radius) ** 2).astype(np.float32)
+    """Nearness to the closest structure: exp(-(distance / radius)^2 / 2), 0 beyond five radii."""
+    influence = np.zeros(grid.shape, dtype=np.float32)
+    for x, y in zip(structures.x, structures.y, strict=True):
+        window, dx, dy = window_around(grid, x, y, 5 * radius, 5 * radius)
+        influence[window] = np.maximum(influence[window], np.exp(-(dx**2 + dy**2) / (2 * radius**2)))
+    return influence
 
 
-def _hot_systems(
-    grid: Grid, structures: pd.DataFrame, signal: float, rng: np.random.Generator
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hot systems (x, y, peak residual), and the structures with a column that tells which are hot."""
-    hot = rng.random(len(structures)) < ACTIVE * signal
-    total = round(ACTIVE * len(structures) / sum(KIND_SHARE.values()))
-    blind = max(0, total - hot.sum())
-    kind = np.concatenate([structures.kind[hot], rng.choice(list(KIND_SHARE), blind)])
+def _other_places(grid: Grid, elevation: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """Drilled places that are neither structure nor look-alike, in valleys more than on ranges: ``x``, ``y``."""
     left, bottom, right, top = grid.bounds
-    x = np.concatenate([structures.x[hot] + rng.normal(0, 1500, hot.sum()), rng.uniform(left, right, blind)])
-    y = np.concatenate([structures.y[hot] + rng.normal(0, 1500, hot.sum()), rng.uniform(bottom, top, blind)])
-    median = pd.Series(kind).map(MEDIAN_PEAK).to_numpy(dtype=float)
-    peak = np.clip(median * np.exp(rng.normal(0, 0.8, len(x))), 40, 10_000)
-    return pd.DataFrame({"x": x, "y": y, "peak": peak}), structures.assign(hot=hot)
+    n = max(6, round(OTHERS * (right - left) * (top - bottom) / 40e3**2))
+    x, y = rng.uniform(left, right, 4 * n), rng.uniform(bottom, top, 4 * n)
+    valley = rng.random(len(x)) < np.where(elevation[grid.pixel(x, y)] < np.median(elevation), 1.0, 0.25)
+    return pd.DataFrame({"x": x[valley][:n], "y": y[valley][:n], "group": "other"})
 
 
-def _drill_wells(
-    grid: Grid, elevation: np.ndarray, systems: pd.DataFrame, sampling_bias: float, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Wells in clusters of heavy-tailed size, in valleys more than on ranges, and near hot systems as far as biased."""
-    left, bottom, right, top = grid.bounds
-    prospects = max(12, round(0.58 * (right - left) * (top - bottom) / 40e3**2))
-    x, y = rng.uniform(left, right, 4 * prospects), rng.uniform(bottom, top, 4 * prospects)
-    height = elevation[grid.pixel(x, y)]
-    valley = rng.random(len(x)) < np.where(height < np.median(elevation), 1.0, 0.25)
-    x, y = x[valley][:prospects], y[valley][:prospects]
-    drilled = rng.random(len(systems)) < min(1.0, 1.8 * sampling_bias)
-    sizes = np.concatenate([_cluster_sizes(rng, len(x), 1.0), _cluster_sizes(rng, drilled.sum(), 1 + sampling_bias)])
-    centre_x = np.concatenate([x, systems.x[drilled]])
-    centre_y = np.concatenate([y, systems.y[drilled]])
-    spread = np.concatenate([np.full(len(x), 6e3), np.full(drilled.sum(), 1.5e3)])
-    x = np.round(np.repeat(centre_x, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes), 1)
-    y = np.round(np.repeat(centre_y, sizes) + rng.normal(0, 1, sizes.sum()) * np.repeat(spread, sizes), 1)
+def _heat(places: pd.DataFrame, demo: Demo, rng: np.random.Generator) -> pd.DataFrame:
+    """Places with ``hot`` and ``peak``, the residual over the system; a system lies a little off its place."""
+    n, mean = len(places), (demo.active + demo.lookalike_heat) / 2
+    own = places.group.map({"structure": demo.active, "look-alike": demo.lookalike_heat, "other": mean})
+    hot = rng.random(n) < mean + demo.signal * (own - mean)
+    blind = (rng.random(n) >= demo.signal) | (places.group == "other")  # where the kind says nothing of the heat
+    share = np.array([*KIND_SHARE.values()]) / sum(KIND_SHARE.values())
+    kind = places.kind.mask(blind, pd.Series(rng.choice([*KIND_SHARE], n, p=share)))
+    peak = np.clip(kind.map(MEDIAN_PEAK).to_numpy(dtype=float) * np.exp(rng.normal(0, 0.8, n)), 60, 10_000)
+    return places.assign(hot=hot, peak=np.where(hot, peak, 0.0))
+
+
+def _drill(places: pd.DataFrame, sampling_bias: float, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """Wells in clusters of heavy-tailed size around the places, and how many each place has."""
+    biased = sampling_bias * places.hot
+    chance = np.where(places.group == "other", 1.0, DRILLED + (1 - DRILLED) * biased)
+    sizes = np.where(rng.random(len(places)) < chance, _cluster_sizes(rng, 1 + biased), 0)
+    system = places[["x", "y"]].to_numpy() + rng.normal(0, OFF, (len(places), 2))
+    x, y = np.round(np.repeat(system, sizes, axis=0) + rng.normal(0, SPREAD, (sizes.sum(), 2)), 1).T
     residual = np.clip(-10 + 10 * rng.standard_t(4, len(x)), -95, 95)
-    for system in systems.itertuples():
-        distance = np.hypot(x - system.x, y - system.y)
+    for (x0, y0), peak in zip(system[places.hot], places.peak[places.hot], strict=True):
+        distance = np.hypot(x - x0, y - y0)
         near = distance < 20e3
-        residual[near] += system.peak * np.exp(-distance[near] / 3e3) * rng.lognormal(0, 0.4, near.sum())
-    return pd.DataFrame({"x": x, "y": y, "residual": np.round(residual, 2)})
+        residual[near] += peak * np.exp(-distance[near] / 3.5e3) * rng.lognormal(0, 0.4, near.sum())
+    return pd.DataFrame({"x": x, "y": y, "residual": np.round(residual, 2)}), sizes
 
 
-def _cluster_sizes(rng: np.random.Generator, n: int, factor: float) -> np.ndarray:
-    """Heavy-tailed whole numbers from 1 on: a Pareto law of exponent 1.1, at most 150."""
-    return np.minimum(150, 1 + factor * 0.9 * rng.pareto(1.1, n)).astype(int)
+def _cluster_sizes(rng: np.random.Generator, factor: pd.Series) -> np.ndarray:
+    """Heavy-tailed whole numbers from 1 on: a Pareto law of exponent 1.6, at most 40."""
+    return np.minimum(40, 1 + factor * 2.5 * rng.pareto(1.6, len(factor))).astype(int)

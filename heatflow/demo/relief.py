@@ -1,9 +1,11 @@
 """Terrain of the synthetic region: tilted blocks, volcanic fields, erosion, alluvium, and the edge of the survey."""
 
+import math
+
 import numpy as np
 from scipy import fft, ndimage
 
-from heatflow.demo.faults import SMALL_BLOCK, STRIKE, Segment
+from heatflow.demo.faults import STRIKE, Segment
 from heatflow.grid.grids import Grid
 
 Window = tuple[tuple[slice, slice], np.ndarray, np.ndarray]  # slices of pixels, and their offsets from a point
@@ -16,11 +18,12 @@ def shape_terrain(grid: Grid, segments: list[Segment], rng: np.random.Generator)
 
 def _fault_blocks(grid: Grid, segments: list[Segment]) -> np.ndarray:
     """Relief of the tilted blocks alone, metres: the sum over the faults of throw times cross profile."""
-    relief = np.zeros(grid.shape)
+    relief = np.zeros(grid.shape, dtype=np.float32)
     for s in segments:
-        sin, cos = np.sin(s.azimuth), np.cos(s.azimuth)
+        sin, cos = math.sin(s.azimuth), math.cos(s.azimuth)
         half, far = s.length / 2, 4 * s.width
-        window, dx, dy = _window(grid, s.x, s.y, half * abs(sin) + far * abs(cos), half * abs(cos) + far * abs(sin))
+        reach = half * abs(sin) + far * abs(cos), half * abs(cos) + far * abs(sin)
+        window, dx, dy = window_around(grid, s.x, s.y, *reach)
         along, right = dx * sin + dy * cos, dx * cos - dy * sin
         here = (np.abs(along) < half) & (np.abs(right) < far)
         along, right = along[here], right[here]
@@ -30,33 +33,20 @@ def _fault_blocks(grid: Grid, segments: list[Segment]) -> np.ndarray:
 
 
 def _volcanic_fields(grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """Clusters of round hills and of round tables with steep rims, with no heat: decoys.
-
-    The rims have the height, the length and the cross profile of the blocks around a structure: the same slope,
-    curvature and relief in another shape.
-    """
+    """Clusters of round hills, without heat."""
     left, bottom, right, top = grid.bounds
-    relief = np.zeros(grid.shape)
-    per_tile = (right - left) * (top - bottom) / 40e3**2
-    for _ in range(round(0.6 * per_tile)):
-        x0, y0 = rng.uniform(left, right), rng.uniform(bottom, top)
-        for _ in range(6):
-            x, y = rng.normal([x0, y0], 4.5e3)
-            radius, throw = rng.uniform(1.6e3, 2.7e3), rng.uniform(600, 1100)
-            reach = radius + 4 * SMALL_BLOCK
-            window, dx, dy = _window(grid, x, y, reach, reach)
-            relief[window] += throw * _cross_profile(radius - np.hypot(dx, dy), SMALL_BLOCK)
-    for _ in range(round(0.4 * per_tile)):
+    relief = np.zeros(grid.shape, dtype=np.float32)
+    for _ in range(round(0.2 * (right - left) * (top - bottom) / 40e3**2)):
         x0, y0 = rng.uniform(left, right), rng.uniform(bottom, top)
         for _ in range(8):
-            x, y = rng.normal([x0, y0], 5.5e3)
-            radius, height = rng.uniform(1.5e3, 2.8e3), rng.uniform(350, 800)
-            window, dx, dy = _window(grid, x, y, 3 * radius, 3 * radius)
+            x, y = rng.normal([x0, y0], 4.5e3)
+            radius, height = rng.uniform(0.8e3, 2.2e3), rng.uniform(150, 500)
+            window, dx, dy = window_around(grid, x, y, 3 * radius, 3 * radius)
             relief[window] += height * np.exp(-((dx**2 + dy**2) / radius**2))
     return relief
 
 
-def _window(grid: Grid, x: float, y: float, reach_x: float, reach_y: float) -> Window:
+def window_around(grid: Grid, x: float, y: float, reach_x: float, reach_y: float) -> Window:
     """Slices of the pixels within reach of a point, and their offsets from it: dx (columns,), dy (rows, 1), metres."""
     res = grid.resolution
     columns = np.clip(np.floor([(x - reach_x - grid.left) / res, (x + reach_x - grid.left) / res + 1]), 0, grid.width)
@@ -64,16 +54,16 @@ def _window(grid: Grid, x: float, y: float, reach_x: float, reach_y: float) -> W
     (r0, r1), (c0, c1) = rows.astype(int), columns.astype(int)
     dx = grid.left + (np.arange(c0, c1) + 0.5) * res - x
     dy = (grid.top - (np.arange(r0, r1) + 0.5) * res - y)[:, None]
-    return (slice(r0, r1), slice(c0, c1)), dx, dy
+    return (slice(r0, r1), slice(c0, c1)), dx.astype(np.float32), dy.astype(np.float32)
 
 
 def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
     """Height over a unit throw at signed distance from the trace (footwall positive), metres -> 1.
 
-    The footwall rises over a tenth of a block width and tilts back to the next basin; the hanging wall sags.
+    The footwall rises over a sixth of a block width and tilts back to the next basin; the hanging wall sags.
     """
     inside = np.maximum(across, 0)
-    footwall = (1 - np.exp(-inside / (0.12 * width))) * np.exp(-((inside / (1.7 * width)) ** 2))
+    footwall = (1 - np.exp(-inside / (0.16 * width))) * np.exp(-((inside / (1.7 * width)) ** 2))
     hanging = -0.25 * np.exp(np.minimum(across, 0) / (0.8 * width)) * (across < 0)
     return footwall + hanging
 
@@ -85,7 +75,7 @@ def _weather(grid: Grid, blocks: np.ndarray, rng: np.random.Generator) -> np.nda
     canyons = _fractal(grid, rng, slope=3.4, longest=9e3, stretch=2.5)
     terrain = 2400 * np.tanh(blocks / 2400) + 110 * rough
     steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), 1200 / res)
-    terrain += steep * (110 - 330 * np.exp(-((canyons / 0.35) ** 2)))
+    terrain += steep * (60 - 150 * np.exp(-((canyons / 0.35) ** 2)))
     terrain += 130 * _fractal(grid, rng, slope=3.0, longest=250e3)
     floor, fan = 60.0, 110.0  # alluvium buries what lies below the floor; fans grade into it over `fan` metres
     terrain = floor + fan * np.logaddexp(0, (terrain - floor) / fan) + 4 * rough
@@ -97,10 +87,11 @@ def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: flo
 
     `stretch` draws the field out across the strike of the ranges, the way their streams run.
     """
-    ky = -fft.fftfreq(grid.height, grid.resolution)[:, None]  # positive towards the north
-    kx = fft.rfftfreq(grid.width, grid.resolution)
-    along, across = kx * np.sin(STRIKE) + ky * np.cos(STRIKE), kx * np.cos(STRIKE) - ky * np.sin(STRIKE)
-    amplitude = ((along**2 + (stretch * across) ** 2 + longest**-2.0) ** (-(slope + 1) / 4)).astype(np.float32)
+    ky = -fft.fftfreq(grid.height, grid.resolution).astype(np.float32)[:, None]  # positive towards the north
+    kx = fft.rfftfreq(grid.width, grid.resolution).astype(np.float32)
+    sin, cos = math.sin(STRIKE), math.cos(STRIKE)
+    along, across = kx * sin + ky * cos, stretch * (kx * cos - ky * sin)
+    amplitude = (along**2 + across**2 + longest**-2.0) ** (-(slope + 1) / 4)
     amplitude[0, 0] = 0
     noise = fft.rfft2(rng.standard_normal(grid.shape, dtype=np.float32), workers=-1)
     field = fft.irfft2(noise * amplitude, s=grid.shape, workers=-1)
@@ -109,10 +100,11 @@ def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: flo
 
 def long_waves(x: np.ndarray, y: np.ndarray, amplitude: float, rng: np.random.Generator) -> np.ndarray:
     """Three waves of 500 to 1200 km in directions of their own: a regional trend of elevation or of heat flow."""
-    total = np.zeros(1)
+    total = np.zeros(1, dtype=x.dtype)
     for _ in range(3):
         direction, phase, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), rng.uniform(500e3, 1200e3)
-        total = total + amplitude * np.sin(2 * np.pi / length * (x * np.cos(direction) + y * np.sin(direction)) + phase)
+        along = x * math.cos(direction) + y * math.sin(direction)
+        total = total + amplitude * np.sin(2 * np.pi / length * along + phase)
     return total
 
 

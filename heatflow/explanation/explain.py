@@ -18,7 +18,7 @@ from heatflow.explanation.attribution import TITLES, importance
 from heatflow.explanation.dead_channels import dead_channels_of
 from heatflow.explanation.distance_profile import distance_table
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
-from heatflow.explanation.known_features import CONTROLS, find_known_features
+from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
 from heatflow.explanation.removal import Curves, mean_curves, removal_scores
 from heatflow.explanation.sanity import (
@@ -132,7 +132,7 @@ def explain(
 
     shuffled, places = _draw(tiles, saliency, side_by_side)
     known = find_known_features(tiles)
-    tested = next((name for name in known if name != "range_front"), None)
+    tested = next((name for name in TESTED if name in known), None)
     controls = ["random", *CONTROLS] if tested else []
     results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
     *at_random, of_slope = islice(results, RANDOM_ORDERS + 1)

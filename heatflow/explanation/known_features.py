@@ -18,7 +18,8 @@ from heatflow.geo.attributes import STEEPNESS
 
 NEAR_POINT = 5_000.0  # m, terrain that belongs to a structural setting
 NEAR_LINE = 1_500.0  # m, terrain that belongs to a fault or a range front
-REACH = {"structures": NEAR_POINT, "faults": NEAR_LINE, "range_front": NEAR_LINE}  # by order of precedence
+REACH = {"structures": NEAR_POINT, "faults": NEAR_LINE, "lookalikes": NEAR_POINT, "range_front": NEAR_LINE}
+TESTED = ("structures", "faults")  # the known features that maps are tested on, by order of precedence
 BINS = 20  # of equally steep surroundings
 EVERY = 4  # pixels along each axis between those that are ranked
 MOST_TILES = 150  # with features that are looked at, evenly spread

@@ -24,8 +24,8 @@ def verdict(
     methods : dict of str to dict
         For each method ``passed``, ``deletion`` and, under the name of the feature, scores of `KnownFeatures`.
     effects : dict of str to dict
-        For each kind of features its `ablation_effect`. That of range fronts is told where there are no others; it
-        decides nothing.
+        For each kind of features its `ablation_effect`. Those of look-alikes and range fronts decide nothing; the
+        latter is told where neither structures nor faults are given.
     controls : dict of str to dict
         Scores of maps that need no network, the best of which is told beside the map's.
 

@@ -26,4 +26,4 @@ def test_files_of_the_demo_say_something_of_the_demo_alone(elevation):
     demo = elevation != "dem.tif"
     assert data.is_demo is demo
     assert data.applies(data.ablation) is demo
-    assert list(data.features) == (["structures", "faults"] if demo else ["faults"])
+    assert list(data.features) == (["structures", "faults", "lookalikes"] if demo else ["faults"])
