@@ -32,11 +32,12 @@ def summary(folder: str | Path) -> str:
     folder = Path(folder)
     names = ("evaluation", "train", "saliency")
     evaluation, training, saliency = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in names)
+    guess = evaluation["baseline"]["constant"]
     lines = [f"Out-of-fold skill on {evaluation['tiles']} tiles and {evaluation['sites']} sites"]
+    lines.append(f"  {'':<21}{'network':>9}{'constant guess':>16}")
     for name in HEADLINE:
-        low, high = (evaluation.get(f"{name}_{end}") for end in ("low", "high"))
-        ends = "" if low is None else f" ({_text(low)} to {_text(high)})"
-        lines.append(f"  {name:<21}{_text(evaluation[name]):>9}{ends}{'  (lower is better)' if name == 'loss' else ''}")
+        better = "  (lower is better)" if name == "loss" else ""
+        lines.append(f"  {name:<21}{_text(evaluation[name]):>9}{_text(guess.get(name)):>16}{better}")
     lines.append("Difference in AUC, network minus baseline (95 % confidence interval), of tiles and of sites")
     for name, skill in evaluation["skill"].items():
         tile, site = (_difference(skill, key) for key in ("auc_high", "site_auc"))
