@@ -14,7 +14,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("heatflow", "stages", "benchmarks")
 STAGE_LINES, ALL_STAGES, FUNCTION_LINES, SAME_LINES = 80, 800, 60, 12
-AGREED = {"what version 0.1 can do": 7_600, "computing side by side": 500}  # lines of code, by what they are for
+AGREED = {  # lines of code, by what they are for
+    "what version 0.1 can do": 7_600,
+    "computing side by side": 500,
+    "matched controls in the demo, and their measurement": 185,
+}
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/
 LONG: dict[str, str] = {}
