@@ -67,7 +67,7 @@ AUC of each statistic alone within a radius, mean of the seeds (smallest to larg
 ![Structures beside look-alikes](demo_controls.png)
 
 *Four structures of the default region, and under each the look-alike of its kind with the most similar local
-statistics, of those with no other place within 18 km. The squares are 40 km wide.*
+statistics, of those with no other place within 18 km; relief and mean slope within 5 km. The squares are 40 km wide.*
 """
 
 
@@ -209,10 +209,10 @@ def picture(region: Region) -> Figure:
         apart = np.linalg.norm(scaled[first, None] - scaled[None, second], axis=2)
         pair = [some[k] for some, k in zip((first, second), np.unravel_index(apart.argmin(), apart.shape), strict=True)]
         taken |= set(pair)
-        for ax, k, name in zip(panel, pair, (kind, f"looks like a {kind}"), strict=True):
+        for ax, k, name in zip(panel, pair, (kind, f"no {kind}"), strict=True):
             ax.imshow(hillshade(region.elevation[squares[both.index[k]]], grid.resolution), "gray", vmin=0, vmax=1)
             relief, slope = statistics.relief_5[k], statistics.slope_5[k]
-            ax.set_title(f"{name}: relief {relief:.0f} m, slope {slope:.1f}° within 5 km", fontsize=8)
+            ax.set_title(f"{name}: {relief:.0f} m, {slope:.0f}°", fontsize=9)
             ax.set_axis_off()
     return figure
 

@@ -14,11 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("heatflow", "stages", "benchmarks")
 STAGE_LINES, ALL_STAGES, FUNCTION_LINES, SAME_LINES = 80, 800, 60, 12
-AGREED = {
+AGREED = {  # lines of code, by what they are for
     "what version 0.1 can do": 7_600,
     "computing side by side": 600,
     "sites, evaluation that holds, baselines": 720,
-}  # lines of code, by what they are for
+    "matched controls in the demo, and their measurement": 185,
+    "stability of conclusions": 115,
+}
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/
 LONG: dict[str, str] = {}

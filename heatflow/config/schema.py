@@ -62,7 +62,7 @@ class Demo(Section):
     active: Fraction = 0.9
     """share of the structures that are hot"""
     lookalike_heat: Fraction = 0.0
-    """share of the look-alikes that are hot; as active: relief controls heat, not its arrangement"""
+    """share of the look-alikes that are hot; equal to active: relief controls heat, not its arrangement"""
     sampling_bias: Fraction = 0.0
     """how far wells follow heat; 0: hot and cold places are drilled alike; 1: all hot ones, and twice as often"""
     erase: bool = False

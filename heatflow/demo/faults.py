@@ -5,16 +5,16 @@ a gap is left between two free ends; oblique ridges cross some segments. Foothil
 the places are structures and half are look-alikes, by the toss of a coin. Both have the same blocks, drawn from the
 same laws. Only the azimuths of the foothills differ:
 
-========================  ==========================================  ==============================================
-main blocks               structure                                   look-alike
-========================  ==========================================  ==============================================
-two overlapping ends      step-over: oblique blocks join the ends     scarps that pass each other without joining
-a free end                tip: the fault splays into a fan of blocks  a range that dies out, and foothills along it
-a ridge across the front  intersection: two sets of blocks cross      a ridge over an unbroken front with its foothills
-========================  ==========================================  ==============================================
+========================  =============================================  ===========================================
+main blocks               structure: its foothills turn and cross        look-alike: they are parallel to the front
+========================  =============================================  ===========================================
+two overlapping ends      step-over: oblique blocks join the ends        scarps that pass each other without joining
+a free end                tip: the fault splays                          a range that dies out without a step
+a ridge across the front  intersection: blocks follow both directions    a ridge over an unbroken front, no fault
+========================  =============================================  ===========================================
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,9 +28,9 @@ STEP_OVER = 0.72  # chance that the ends of two segments overlap; with CROSSED, 
 CROSSED = 0.54  # chance that a segment is crossed by an oblique ridge
 SMALL_BLOCK = 1.8e3  # m, width of foothills
 OUT, SPREAD = 3e3, 7e3  # m from a front to a place on its basin side; standard deviation of foothills around it
-# radians that foothills of a structure turn from the front: with STRIKE, a pixel grid is as oblique to them as to the
-# front, so that slopes and curvatures from differences between pixels are as wrong in a structure as in a look-alike
-OBLIQUE, ACROSS = np.pi / 4, np.pi / 2
+# radians that foothills of a structure turn from the front, to either side: with STRIKE, a pixel grid is as oblique to
+# them as to the front, and differences between pixels are as wrong in a structure as in a look-alike
+OBLIQUE = np.pi / 4
 FOOTHILLS = 12  # around each place
 LENGTH = 8e3, 14e3  # m, of foothills
 
@@ -127,18 +127,18 @@ class _Network:
             front = _range_front(rng, centre + middle, length, facing, line)
             self.segments.append(front)
             if gap:
-                self._add_place("tip", front, front.point(-length / 2 + 3e3), [OBLIQUE, -OBLIQUE])
+                self._add_place("tip", front, front.point(-length / 2 + 3e3))
             if rng.random() < CROSSED:
                 self._add_crossing(front)
             along += length
             if gap := rng.random() >= STEP_OVER:
-                self._add_place("tip", front, front.point(length / 2 - 3e3), [OBLIQUE, -OBLIQUE])
+                self._add_place("tip", front, front.point(length / 2 - 3e3))
                 along += rng.uniform(14e3, 32e3)
             else:
                 step = rng.uniform(7e3, 11e3) * (-np.sign(shift) if abs(shift) > 8e3 else rng.choice([-1, 1]))
                 overlap = rng.uniform(9e3, 14e3)
                 ramp = front.point(length / 2 - overlap / 2, step / 2)
-                self._add_place("step-over", front, ramp, [OBLIQUE * np.sign(step)])
+                self._add_place("step-over", front, ramp)
                 shift += step
                 along -= overlap
 
@@ -146,24 +146,23 @@ class _Network:
         """An oblique ridge across the middle part of a front: a fault at an intersection, none at a look-alike."""
         rng = self.rng
         where, turn = front.point(rng.uniform(-0.3, 0.3) * front.length), rng.choice([-1, 1]) * rng.uniform(1.0, 1.5)
-        structure = self._add_place("intersection", front, where, [ACROSS, np.sign(turn) * OBLIQUE])
+        structure = self._add_place("intersection", front, where)
         self.segments.append(Segment(
             *where, azimuth=front.azimuth + turn, length=rng.uniform(26e3, 40e3), throw=rng.uniform(800, 1200),
             facing=int(rng.choice([-1, 1])), taper=10e3, width=5e3, kind="cross fault" if structure else "ridge",
         ))  # fmt: skip
 
-    def _add_place(self, kind: str, front: Segment, where: tuple[float, float], turns: Sequence[float]) -> bool:
+    def _add_place(self, kind: str, front: Segment, where: tuple[float, float]) -> bool:
         """A structure or a look-alike with its foothills; returns whether it is a structure.
 
-        `turns` are the angles (radians) that the foothills of the structure make with the front: those of the
-        look-alike are parallel to it. Coins are tossed in pairs, of which one falls on each side.
+        Coins are tossed in pairs, of which one falls on each side.
         """
         if not self.coins.get(kind):
             self.coins[kind] = self.rng.permutation([True, False]).tolist()
         structure, out = self.coins[kind].pop(), -front.facing * OUT
         x, y = where[0] + out * np.cos(front.azimuth), where[1] - out * np.sin(front.azimuth)
         self.places.append((kind, "structure" if structure else "look-alike", x, y))
-        azimuths = front.azimuth + np.resize(turns if structure else 0.0, FOOTHILLS)
+        azimuths = front.azimuth + np.resize([OBLIQUE, -OBLIQUE] if structure else 0.0, FOOTHILLS)
         self.segments += _foothills(self.rng, x, y, azimuths, "splay" if structure else "foothill")
         return structure
 

@@ -79,12 +79,13 @@ def make_region(demo: Demo = Demo()) -> Region:
     Parameters
     ----------
     demo : Demo
-        ``active``, ``lookalike_heat``: shares of the structures and of the look-alikes that are hot. Other drilled
-        places have the mean of the two, so that terrain elsewhere says nothing of heat. ``signal``: how far structure
-        controls heat; at 0 all drilled places are hot with that mean chance. ``sampling_bias``: how far wells follow
-        heat. At 0 all places are drilled alike; at 1 every hot one is drilled, and twice as often. ``erase``: each line
-        of faults becomes one unbroken range, without structures, look-alikes and their foothills; heat and wells stay
-        in place.
+        ``active``, ``lookalike_heat``: shares of the structures and of the look-alikes that are hot. Of other drilled
+        places half of the difference is hot. Where look-alikes are cold that is as many as of structures and
+        look-alikes together, so that terrain elsewhere says nothing of heat; where they are as hot as structures, the
+        rest is cold, and relief controls heat. ``signal``: how far structure controls heat; at 0 all drilled places are
+        hot with the mean chance of structures and look-alikes. ``sampling_bias``: how far wells follow heat. At 0 all
+        places are drilled alike; at 1 every hot one is drilled, and twice as often. ``erase``: each line of faults
+        becomes one unbroken range, without structures, look-alikes and their foothills; heat and wells stay in place.
 
     Returns
     -------
@@ -143,7 +144,8 @@ def _other_places(grid: Grid, elevation: np.ndarray, rng: np.random.Generator) -
 def _heat(places: pd.DataFrame, demo: Demo, rng: np.random.Generator) -> pd.DataFrame:
     """Places with ``hot`` and ``peak``, the residual over the system; a system lies a little off its place."""
     n, mean = len(places), (demo.active + demo.lookalike_heat) / 2
-    own = places.group.map({"structure": demo.active, "look-alike": demo.lookalike_heat, "other": mean})
+    other = max(0.0, (demo.active - demo.lookalike_heat) / 2)
+    own = places.group.map({"structure": demo.active, "look-alike": demo.lookalike_heat, "other": other})
     hot = rng.random(n) < mean + demo.signal * (own - mean)
     blind = (rng.random(n) >= demo.signal) | (places.group == "other")  # where the kind says nothing of the heat
     share = np.array([*KIND_SHARE.values()]) / sum(KIND_SHARE.values())

@@ -9,6 +9,8 @@ from scipy.stats import rankdata
 
 from heatflow.explanation.known_features import (
     CONTROLS,
+    REACH,
+    TESTED,
     find_known_features,
     pointing_game,
     ranking,
@@ -78,3 +80,8 @@ def test_kinds_with_few_tiles_are_left_out():
     assert find_known_features(tiles) == {}
     attributes["faults"][19, 0, 0] = 0
     assert find_known_features(tiles)["faults"].index.tolist() == list(range(20))
+
+
+def test_lookalikes_are_as_large_as_structures_and_maps_are_not_tested_on_them():
+    assert REACH["lookalikes"] == REACH["structures"]
+    assert TESTED == ("structures", "faults")

@@ -18,7 +18,8 @@ def region_lines(region: Region) -> Iterator[str]:
     low, high = np.nanmin(region.elevation), np.nanmax(region.elevation)
     yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, elevation {low:.0f} to {high:.0f} m"
     flow, hot = wells["heat_flow"], f"{int(structures['hot'].sum())} of {len(structures)} structures hot"
-    yield f"{len(wells)} wells, heat flow {flow.min():.0f} to {flow.max():.0f} mW/m2; {hot}"
+    yield f"{len(wells)} wells, heat flow {flow.min():.0f} to {flow.max():.0f} mW/m2"
+    yield f"{hot}, {int(region.lookalikes['hot'].sum())} of {len(region.lookalikes)} look-alikes"
 
 
 def terrain_lines(terrain: TerrainSummary, path: Path) -> Iterator[str]:
