@@ -19,7 +19,7 @@ AGREED = {  # lines of code, by what they are for
     "computing side by side": 600,
     "sites, evaluation that holds, baselines": 720,
     "matched controls in the demo, and their measurement": 185,
-    "stability of conclusions": 115,
+    "stability of conclusions": 120,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/

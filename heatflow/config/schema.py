@@ -203,9 +203,9 @@ class Augment(Section):
     resample: bool = True
     """cut training patches from the terrain, anywhere in the training part, with the class of the wells that they hold;
     false: the tiles of the grid"""
-    flip: bool = True
-    """random horizontal and vertical flips"""
-    rotation: float = Field(360, ge=0, le=360)
+    flip: bool = False
+    """random horizontal and vertical flips (of patches: mirror images); where faults have one strike, it is lost"""
+    rotation: float = Field(0, ge=0, le=360)
     """degrees; each tile turns by an angle from 0 to this"""
     noise: float = Field(0, ge=0, le=10)
     """standard deviation of added noise, normalised units; 0: off"""
@@ -223,7 +223,7 @@ class Model(Section):
 class Recipe(Section):
     """How one network is trained."""
 
-    epochs: int = Field(140, ge=1, le=100_000)
+    epochs: int = Field(48, ge=1, le=100_000)
     batch_size: Count = 20
     """tiles"""
     lr: PositiveFloat = Field(0.005, le=10)

@@ -32,6 +32,7 @@ from heatflow.explanation.sanity import (
     randomisation,
 )
 from heatflow.explanation.verdict import verdict
+from heatflow.learning.engine import keep_freed_memory
 from heatflow.learning.training import reproducible
 
 Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function of the tiles, and its other arguments: few, and small
@@ -98,6 +99,7 @@ class ExplanationTask(OpeningTask):
 
     def __call__(self, item: Item) -> Any:
         function, arguments = item
+        keep_freed_memory()
         with reproducible(self.opened.seed):
             return function(self.opened, *arguments)
 

@@ -143,7 +143,7 @@ class PatchSampler:
     >>> sampler = PatchSampler(terrain, [2], [2], [2], np.zeros((0, 3)), Tile(size=20), Filter(min_relief=None))
     >>> patches = sampler.draw(np.random.default_rng(0))
     >>> patches.centre.round(1).tolist(), patches.label.tolist()
-    ([[45.4, 40.8]], [2])
+    ([[53.0, 45.0]], [2])
     """
 
     def __init__(
@@ -161,15 +161,16 @@ class PatchSampler:
         """A patch near each training tile, in the order of the tiles.
 
         A place is taken if it touches no excluded square and holds enough wells and enough data. Where none of TRIES
-        random places will do, the patch is the tile itself, unturned.
+        random places will do, the patch is the tile itself, unturned. Patches that are not turned lie on whole pixels.
         """
         n = len(self.home)
         centre, angle, label = self.home.copy(), np.zeros(n), self.home_label.copy()
         mirrored = rng.random(n) < 0.5 if self.augment.flip else np.zeros(n, dtype=bool)
         left = np.arange(n)
         for _ in range(TRIES):
-            place = self.home[left] + rng.uniform(-self.size / 2, self.size / 2, (len(left), 2))
+            shift = rng.uniform(-self.size / 2, self.size / 2, (len(left), 2))
             turn = np.deg2rad(rng.uniform(0, self.augment.rotation, len(left)))
+            place = self.home[left] + (shift if self.augment.rotation else np.round(shift))
             good = np.flatnonzero(~self.touches(place, turn))
             labels = self.labels(place[good], turn[good])
             good, labels = good[labels >= 0], labels[labels >= 0]
@@ -231,7 +232,9 @@ class PatchSampler:
 def cut(
     elevation: np.ndarray, patches: Patches, size: int, device: torch.device | str = "cpu"
 ) -> torch.Tensor:  # fmt: skip
-    """Elevation under patches, bilinear: a small window around each is read, and all are sampled at once.
+    """Elevation under patches: a small window around each is read, and all are sampled at once, bilinear.
+
+    Patches that lie on whole pixels, unturned, are cut as tiles are, without a sample.
 
     Parameters
     ----------
@@ -247,13 +250,14 @@ def cut(
     float32 tensor, shape (n, 1, size, size)
         Metres, NaN where there is no data.
     """
+    corner = patches.centre - size / 2
+    if not patches.angle.any() and (corner == np.round(corner)).all():
+        cut_out = torch.from_numpy(_windows(elevation, corner.astype(int), size)).to(device)
+        mirrored = torch.from_numpy(patches.mirrored).to(device)[:, None, None, None]
+        return torch.where(mirrored, cut_out.flip(3), cut_out) if patches.mirrored.any() else cut_out
     edge = math.ceil(size * math.sqrt(2)) + 4
     first = np.floor(patches.centre).astype(int) - edge // 2
-    windows = np.full((len(first), 1, edge, edge), np.nan, dtype=np.float32)
-    for window, (top, left) in zip(windows[:, 0], first.tolist(), strict=True):
-        above, before = max(-top, 0), max(-left, 0)
-        there = elevation[max(top, 0) : max(top + edge, 0), max(left, 0) : max(left + edge, 0)]
-        window[above : above + there.shape[0], before : before + there.shape[1]] = there
+    windows = _windows(elevation, first, edge)
     centre = torch.from_numpy(patches.centre - first).to(device, torch.float32)
     angle = torch.from_numpy(patches.angle).to(device, torch.float32)
     side = torch.from_numpy(np.where(patches.mirrored, -1.0, 1.0)).to(device, torch.float32)[:, None]
@@ -266,6 +270,16 @@ def cut(
     torch.add(y[:, None, :], cos[:, :, None] * (2 / edge), out=grid[..., 1])
     image = torch.from_numpy(windows).to(device)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _windows(elevation: np.ndarray, first: np.ndarray, edge: int) -> np.ndarray:
+    """Squares of the raster by their first rows and columns (n, 2); float32 (n, 1, edge, edge), NaN beyond it."""
+    windows = np.full((len(first), 1, edge, edge), np.nan, dtype=np.float32)
+    for window, (top, left) in zip(windows[:, 0], first.tolist(), strict=True):
+        above, before = max(-top, 0), max(-left, 0)
+        there = elevation[max(top, 0) : max(top + edge, 0), max(left, 0) : max(left + edge, 0)]
+        window[above : above + there.shape[0], before : before + there.shape[1]] = there
+    return windows
 
 
 class PatchSource:

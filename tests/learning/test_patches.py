@@ -73,6 +73,27 @@ def test_a_turned_patch_shows_the_plane_that_it_lies_on():
     np.testing.assert_allclose(patch, 3 * x - 2 * y, atol=0.02)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_patch_on_whole_pixels_is_the_terrain_itself(mirrored):
+    t, half = terrain(), SIZE / 2
+    centres = np.array([[30.0, 41.0], [half, half]]) + half % 1
+    patches = Patches(centres, np.zeros(2), np.full(2, mirrored), np.zeros(2))
+    for patch, (row, column) in zip(cut(t.elevation, patches, SIZE)[:, 0].numpy(), centres, strict=True):
+        top, left = int(row - half), int(column - half)
+        there = t.elevation[top : top + SIZE, left : left + SIZE]
+        np.testing.assert_array_equal(patch, there[:, ::-1] if mirrored else there)
+
+
+def test_patches_that_are_not_turned_lie_on_whole_pixels():
+    still = Augment(rotation=0)
+    patches = PatchSampler(terrain(), [2, 5], [3, 1], [0, 1], NONE, TILE, RULES, still).draw(np.random.default_rng(0))
+    corner = patches.centre - SIZE / 2
+    assert (corner == np.round(corner)).all()
+    turned = PatchSampler(terrain(), [2, 5], [3, 1], [0, 1], NONE, TILE, RULES, Augment(rotation=360))
+    corner = turned.draw(np.random.default_rng(0)).centre - SIZE / 2
+    assert (corner != np.round(corner)).any()
+
+
 def test_beyond_the_raster_there_is_no_data_and_nodata_takes_the_mean_of_the_patch():
     t = terrain()
     patch = cut(t.elevation, Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE)
