@@ -9,8 +9,11 @@ from tests.helpers import ROOT
 
 README = (ROOT / "README.md").read_text()
 BASELINES = {
-    "constant guess": "constant", "position of the tile": "position", "number of wells": "count",
-    "terrain statistics, forest": "terrain", "terrain statistics, linear": "terrain_linear",
+    "constant guess": "constant", "position of the tile": "position", "nearest sites": "nearest_sites",
+    "number of wells": "count", "terrain statistics, trees": "terrain", "terrain statistics, linear": "terrain_linear",
+    "the same and the regional trend, trees": "terrain_trend",
+    "the same and the regional trend, linear": "terrain_trend_linear", "terrain around points": "local",
+    "random convolutional features": "random_features",
 }  # fmt: skip
 
 
@@ -43,21 +46,27 @@ def numbers(cell):
 
 
 def test_scores_of_the_demo(evaluation):
-    tiles, accuracy, guess, auc, kappa = cells("demo region")[:5]
+    tiles, accuracy, guess, auc, site, ceiling = cells("demo region")[:6]
     assert numbers(tiles) == [evaluation["tiles"]]
     assert numbers(accuracy) == interval(evaluation, "accuracy", 100)
     assert numbers(guess) == pytest.approx([100 * evaluation["baseline"]["constant"]["accuracy"]], abs=0.051)
     assert numbers(auc) == interval(evaluation, "auc_high")
-    assert numbers(kappa) == interval(evaluation, "quadratic_kappa")
+    assert numbers(site) == interval(evaluation, "site_auc")
+    assert numbers(ceiling) == pytest.approx([evaluation["site_ceiling"]], abs=0.00056)
+
+
+def test_every_baseline_is_in_the_table(evaluation):
+    assert set(BASELINES.values()) == set(evaluation["baseline"])
 
 
 @pytest.mark.parametrize(("title", "name"), BASELINES.items())
 def test_differences_from_baselines_on_the_demo(evaluation, title, name):
-    auc, difference = cells(title)[:2]
     skill = evaluation["skill"][name]
-    assert numbers(auc) == pytest.approx([evaluation["baseline"][name]["auc_high"]], abs=0.00056)
-    assert numbers(difference) == interval(skill, "auc_high")
-    assert difference.endswith(skill["verdict"].removesuffix(" of"))
+    for cell, metric in zip(cells(title)[:2], ("auc_high", "site_auc"), strict=True):
+        auc, *difference = numbers(cell)
+        assert auc == pytest.approx(evaluation["baseline"][name][metric], abs=0.00056)
+        assert difference == interval(skill, metric)
+    assert cells(title)[0].endswith(skill["verdict"].removesuffix(" of"))
 
 
 def test_what_the_demo_says_of_structure(saliency):
