@@ -1,5 +1,7 @@
 """The synthetic region: repeatable, heavy-tailed, with dials that work and look-alikes that relief does not tell."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,9 @@ from heatflow.geo.background import fit_background
 SMALL = {"seed": 1, "width": 800.0, "height": 720.0, "resolution": 2000.0}
 
 
+@cache
 def make(**changes):
+    """A region that tests share; none of them changes it."""
     return make_region(Demo(**SMALL | changes))
 
 
