@@ -54,7 +54,7 @@ class MethodMaps:
     def bands(self, tile: Tile, target: str | int) -> dict[str, Band]:
         """Bands of a raster by their descriptions: maps of the `target`, their size, then each class."""
         title, explained = TITLES[self.method], tile.explained(target)
-        bands = {
+        bands: dict[str, Band] = {
             f"{title} of {explained}": (self.maps, np.asarray),
             f"size of {title} of {explained}": (self.maps, np.abs),
         }
