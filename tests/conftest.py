@@ -27,13 +27,12 @@ from tests.helpers import (
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers inherit it: threads of several would wait for each other
 os.environ["HEATFLOW_WORKERS"] = "1"  # tests run side by side already, and patch what would run elsewhere
-# Files whose tests share what takes long to make: one process makes the clone, one runs all
-# stages, and one starts the cluster, once for all.
+# Files whose tests share what takes long to make: one process makes the clone, and one runs all stages, once for all.
 TOGETHER = {
     "tests/docs/test_readme.py": "clone", "tests/stages/test_parallel.py": "clone",
     "tests/stages/test_pipeline.py": "clone", "tests/stages/test_contracts.py": "stages",
     "tests/stages/test_stages.py": "stages", "tests/stages/test_resume.py": "stages",
-    "tests/compute/test_cluster.py": "dask", "tests/stages/test_side_by_side.py": "dask",
+    "tests/stages/test_side_by_side.py": "stages",
 }  # fmt: skip
 
 
