@@ -204,7 +204,7 @@ class Augment(Section):
     """cut training patches from the terrain, anywhere in the training part, with the class of the wells that they hold;
     false: the tiles of the grid"""
     flip: bool = False
-    """random horizontal and vertical flips (of patches: mirror images); where faults have one strike, it is lost"""
+    """random horizontal and vertical flips; of resampled patches, mirror images. The strike of faults is lost"""
     rotation: float = Field(0, ge=0, le=360)
     """degrees; each tile turns by an angle from 0 to this"""
     noise: float = Field(0, ge=0, le=10)
