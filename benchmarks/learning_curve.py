@@ -20,9 +20,10 @@ import pandas as pd
 from heatflow.config.load import load
 from heatflow.config.schema import Params
 from heatflow.errors import InputError
-from heatflow.evaluation.intervals import Prediction, Target, compare
-from heatflow.evaluation.predictions import predict_out_of_fold
-from heatflow.evaluation.predictors import kept_sites
+from heatflow.evaluation.evaluate import network_prediction
+from heatflow.evaluation.intervals import Target, compare
+from heatflow.evaluation.predictions import SitePlaces, predict_out_of_fold
+from heatflow.geo.sites import kept_sites
 from heatflow.io.text import read_csv, write_csv
 from heatflow.io.vectors import read_features
 from heatflow.learning.checkpoints import fingerprint
@@ -69,14 +70,17 @@ def measure(params: Params, share: float) -> dict[str, Any]:
         elevation = Path(folder) / "elevation.npy" if p.augment.resample else None
         if elevation:
             write_surroundings(at.TERRAIN, elevation, p.tile, row, col)
-        files = TrainingFiles(at.FOLD_DATA, at.TERRAIN, at.WELLS, elevation, p.tile)
+        sites = at.SITES if p.train.site_weight else None
+        files = TrainingFiles(at.FOLD_DATA, at.TERRAIN, at.WELLS, sites, elevation, p.tile)
         networks = train_folds(TrainingTask(Thinned(files, share), p, engine)).networks
-    members = predict_out_of_fold(data, networks.__getitem__, engine).members()
-    sites, of_tile = kept_sites(read_features(at.SITES), ids)
+    table = read_features(at.SITES)
+    places = SitePlaces.from_tables(table, data.table, p.tile.size)
+    predicted = network_prediction(predict_out_of_fold(data, networks.__getitem__, engine, places), p.tile.first_high)
+    sites, of_tile = kept_sites(table, ids)
     block = block_of(row, col, p.split.block_size, p.tile.size, p.tile.step)
     residual = sites["residual"].to_numpy()
     target = Target(label, p.tile.first_high, n_wells, data.test_fold, block, of_tile, residual, p.tile.binary_edge)
-    table = compare(target, {"network": Prediction(members)}, p.split.seed).query("prediction == 'network'")
+    table = compare(target, {"network": predicted}, p.split.seed).query("prediction == 'network'")
     measured: dict[str, Any] = {"tiles": int((thinned(data, share).roles == "train").sum(axis=1).mean())}
     for name in ("auc_high", "site_auc", "loss"):
         ends = table[table["metric"] == name][["value", "low", "high"]].to_numpy()[0]

@@ -26,6 +26,7 @@ SITE_BASELINES = DATA / "baselines_sites.csv"
 MODELS = DATA / "models"
 CHECKPOINTS = DATA / ".checkpoints"  # no output: DVC removes outputs before a run, and training could not resume
 PREDICTIONS = DATA / "predictions.fgb"
+SITE_PREDICTIONS = DATA / "site_predictions.fgb"
 SALIENCY = DATA / "saliency"
 MAP = DATA / "map"
 REPORT = DATA / "report.html"

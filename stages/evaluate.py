@@ -28,10 +28,13 @@ def main() -> None:
     of_sites = baselines.read_site_baselines(at.SITE_BASELINES)
     compared = baselines.read_baselines(at.BASELINES, data.table["tile"].to_numpy(), p.tile.class_columns)
     curves = text.read_csv(at.CURVES, CURVE_COLUMNS, dtype={"fold": str})
+    places = predictions.SitePlaces.from_tables(sites, data.table, p.tile.size)
     with progress(data.folds, "evaluate", "fold") as bar:
-        predicted = predictions.predict_out_of_fold(data, partial(load_networks, at.MODELS), engine, bar.update)
+        load = partial(load_networks, at.MODELS)
+        predicted = predictions.predict_out_of_fold(data, load, engine, places, bar.update)
     evaluation = evaluate.evaluate(data, sites, predicted, compared, of_sites, p.tile, p.split)
     vectors.write_features(at.PREDICTIONS, evaluation.tiles, "predictions")
+    vectors.write_features(at.SITE_PREDICTIONS, evaluation.sites, "site_predictions")
     text.write_json(at.EVALUATION, evaluation.metrics)
     for folder, tables in ((at.METRICS, evaluation.curves), (at.TABLES, evaluation.tables)):
         for name, table in tables.items():

@@ -10,11 +10,11 @@ from heatflow.learning.models import save_networks
 from heatflow.learning.patches import write_surroundings
 from heatflow.pipeline import code_of
 from heatflow.present.messages import learning as messages
-from stages._paths import CHECKPOINTS, CODE, CURVES, FOLD_DATA, METRICS, MODELS, TERRAIN, WELLS
+from stages._paths import CHECKPOINTS, CODE, CURVES, FOLD_DATA, METRICS, MODELS, SITES, TERRAIN, WELLS
 from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = ("augment", "filter", "model", "split.buffer", "tile", "train")
-INPUTS = (TERRAIN, WELLS, *FOLD_DATA)
+INPUTS = (TERRAIN, WELLS, SITES, *FOLD_DATA)
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     if elevation:
         with replacing(elevation) as beside:
             write_surroundings(TERRAIN, beside, p.tile, *(data.table[name].to_numpy() for name in ("row", "col")))
-    files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, elevation, p.tile)
+    files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, SITES if p.train.site_weight else None, elevation, p.tile)
     with progress(data.folds * p.train.seeds, "train", "network") as bar:
 
         def on_network(trained: TrainedNetwork) -> None:

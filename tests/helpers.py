@@ -32,9 +32,9 @@ TINY = {  # params of stages that are run in this process on RAMP
     "demo": {"width": 60, "height": 60, "resolution": 1000},
     "terrain": {"resolution": 200},
     "tile": {"size": 11, "edges": [0], "binary_edge": 0},
-    "model": {"channels": [3]},
+    "model": {"channels": [3], "layout": "report"},
     "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.3},
-    "train": {"epochs": 1},
+    "train": {"epochs": 1, "seeds": 1},
 }
 TINY_DEMO = {  # params of the project that DVC reproduces
     "demo": {"width": 320, "height": 320, "resolution": 1000},
@@ -43,7 +43,7 @@ TINY_DEMO = {  # params of the project that DVC reproduces
     "filter": {"min_valid": 0.2},
     "split": {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.2},
     "model": {"channels": [4, 4, 4]},
-    "train": {"epochs": 2},
+    "train": {"epochs": 2, "seeds": 1},
     "saliency": {"methods": ["gradient", "grad_cam"]},
 }
 TRACKED = (  # of the working tree, what the pipeline needs

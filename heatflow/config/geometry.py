@@ -1,49 +1,96 @@
 """Geometry of the Network-in-Network: one table, by which params are checked and the network is built."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Convolution(NamedTuple):
-    """First convolution of a block, pixels."""
+class Window(NamedTuple):
+    """Of a convolution or a max-pool, pixels."""
 
     kernel: int
     stride: int
     padding: int
 
 
-FIRST, SECOND, LATER = Convolution(5, 3, 0), Convolution(3, 1, 2), Convolution(3, 1, 1)
-POOL = Convolution(3, 2, 0)  # max-pool after every block
+POOL = Window(3, 2, 0)
+HEAD = Window(3, 1, 1)
 
 
-def convolutions(blocks: int) -> list[Convolution]:
+class Layout(NamedTuple):
+    """Shapes of the blocks of a network.
+
+    Parameters
+    ----------
+    first, second, later : Window
+        First convolution of the first block, of the second, and of those after it.
+    pools : int
+        Number of blocks, from the first on, that have a max-pool.
+    early : bool
+        Each block pools and normalises once, after its first convolution, so that its 1x1 convolutions have a quarter
+        of the pixels; otherwise it normalises after each convolution and pools at its end, as in the report.
+    """
+
+    first: Window
+    second: Window
+    later: Window
+    pools: int
+    early: bool
+
+
+LAYOUTS = {
+    "compact": Layout(Window(7, 5, 0), Window(3, 1, 1), Window(3, 1, 1), pools=2, early=True),
+    "report": Layout(Window(5, 3, 0), Window(3, 1, 2), Window(3, 1, 1), pools=6, early=False),
+}
+
+
+def convolutions(blocks: int, layout: str) -> list[Window]:
     """First convolution of each block of a network.
 
-    >>> convolutions(3)[0]
-    Convolution(kernel=5, stride=3, padding=0)
+    >>> convolutions(3, "report")[0]
+    Window(kernel=5, stride=3, padding=0)
     """
-    return [FIRST, SECOND, *[LATER] * max(0, blocks - 2)][:blocks]
+    shapes = LAYOUTS[layout]
+    return [shapes.first, shapes.second, *[shapes.later] * max(0, blocks - 2)][:blocks]
 
 
-def min_size(blocks: int) -> int:
+def _windows(blocks: int, layout: str) -> Iterator[Window]:
+    """All that moves over pixels, from the tile to the class maps."""
+    for number, convolution in enumerate(convolutions(blocks, layout)):
+        yield convolution
+        if number < LAYOUTS[layout].pools:
+            yield POOL
+    yield HEAD
+
+
+def min_size(blocks: int, layout: str) -> int:
     """Smallest tile that a network of so many blocks can take, pixels.
 
-    >>> min_size(3)
-    35
+    >>> min_size(3, "report"), min_size(3, "compact")
+    (35, 37)
     """
     size = 1
-    for conv in reversed(convolutions(blocks)):
-        size = (size - 1) * POOL.stride + POOL.kernel
-        size = (size - 1) * conv.stride + conv.kernel - 2 * conv.padding
+    for kernel, stride, padding in reversed([*_windows(blocks, layout)]):
+        size = (size - 1) * stride + kernel - 2 * padding
     return size
 
 
-def stride(blocks: int) -> int:
-    """Pixels of the tile from one pixel of the class maps to the next.
+def lattice(blocks: int, layout: str) -> tuple[int, float]:
+    """Where the pixels of the class maps lie on a tile.
 
-    >>> stride(3)
-    24
+    Returns
+    -------
+    stride : int
+        Pixels of the tile from one pixel of the maps to the next.
+    centre : float
+        Place of the centre of the first, pixels from the edge of the tile.
+
+    Examples
+    --------
+    >>> lattice(3, "report"), lattice(3, "compact")
+    ((24, 17.5), (20, 18.5))
     """
-    pixels = 1
-    for conv in convolutions(blocks):
-        pixels *= conv.stride * POOL.stride
-    return pixels
+    step, centre = 1, 0.5
+    for kernel, stride, padding in _windows(blocks, layout):
+        centre += ((kernel - 1) / 2 - padding) * step
+        step *= stride
+    return step, centre

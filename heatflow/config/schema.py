@@ -212,6 +212,8 @@ class Augment(Section):
 
 
 class Model(Section):
+    layout: Literal["compact", "report"] = "compact"
+    """compact: pools and normalises early in each block, and ends in a wide head; report: as the report has it"""
     channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [16, 32, 64]
     """of each NiN block"""
     batch_norm: bool = True
@@ -223,7 +225,7 @@ class Model(Section):
 class Recipe(Section):
     """How one network is trained."""
 
-    epochs: int = Field(48, ge=1, le=100_000)
+    epochs: int = Field(30, ge=1, le=100_000)
     batch_size: Count = 20
     """tiles"""
     lr: PositiveFloat = Field(0.005, le=10)
@@ -233,6 +235,9 @@ class Recipe(Section):
     """of sgd"""
     weight_decay: float = Field(0.05, ge=0, le=1)
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
+    site_weight: float = Field(0.3, ge=0, le=100)
+    """of the loss at the sites in a patch, beside that of its class; 0, or without augment.resample: networks learn
+    from classes of tiles alone"""
     class_weights: bool = False
     """a rare class counts as much as a common one; spoils calibration"""
     early_stopping: Count | None = None
@@ -249,7 +254,7 @@ class Train(Recipe):
     compile: Literal["auto"] | bool = "auto"
     """torch.compile; auto: on a GPU, for runs long enough to pay for it"""
     seed: Seed = 1
-    seeds: int = Field(1, ge=1, le=100)
+    seeds: int = Field(3, ge=1, le=100)
     """networks of each fold, from seeds of their own, that vote together"""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     """auto: a GPU where there is one"""
@@ -295,9 +300,9 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _network_fits(self) -> "Params":
-        size, blocks = self.tile.size, len(self.model.channels)
+        size, blocks, layout = self.tile.size, len(self.model.channels), self.model.layout
         target, last = self.saliency.target, len(self.tile.edges)
-        if size < (least := min_size(blocks)):
+        if size < (least := min_size(blocks, layout)):
             raise ValueError(f"tile.size {size} is too small for {blocks} NiN blocks: at least {least}")
         if isinstance(target, int) and target > last:
             raise ValueError(f"saliency.target: there is no class {target}; tile.edges make the classes 0 to {last}")

@@ -13,9 +13,9 @@ from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
 from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
-from heatflow.evaluation.predictors import kept_sites
 from heatflow.evaluation.skill import auc, reliability, scores, success_rate
 from heatflow.geo.labels import STATISTICS, classify
+from heatflow.geo.sites import kept_sites
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import COMPARED, block_of
 
@@ -35,6 +35,8 @@ class Evaluation:
     ----------
     tiles : GeoDataFrame
         The kept tiles with ``fold`` (the first that tests them), ``predicted`` and ``p0`` and so on.
+    sites : GeoDataFrame
+        The sites of the kept tiles, with ``fold`` and, where the networks have maps of sites, ``p0`` and so on.
     metrics : dict
         Headline metrics with their intervals, and those of the baselines: see `headline`.
     curves : dict of DataFrame
@@ -49,6 +51,7 @@ class Evaluation:
     """
 
     tiles: geopandas.GeoDataFrame
+    sites: geopandas.GeoDataFrame
     metrics: dict[str, Any]
     curves: dict[str, pd.DataFrame]
     tables: dict[str, pd.DataFrame]
@@ -94,7 +97,7 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     target = Target(label, tile.first_high, n_wells, fold, block, of_tile, residual, tile.binary_edge)
     constant = constant_guess(data.split.first, label, tile.n_classes)
     own = {"constant": constant} | _on_statistic(baselines, tile.statistic)
-    compared = {"network": Prediction(predictions.members())}
+    compared = {"network": network_prediction(predictions, tile.first_high)}
     for name, p in own.items():
         compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
     skill, added = compare(target, compared, split.seed), nested(target, compared, split.seed)
@@ -113,8 +116,16 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions)}
     by_class = dict(zip(tile.class_columns, probability.T, strict=True))
     tiles = table.assign(fold=fold, predicted=predicted, **by_class)
+    members = predictions.site_members()
+    of_classes = {} if members is None else dict(zip(tile.class_columns, members.mean(axis=0).T, strict=True))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
-    return Evaluation(tiles, metrics, curves, tables, matrix)
+    return Evaluation(tiles, there.assign(fold=fold[of_tile], **of_classes), metrics, curves, tables, matrix)
+
+
+def network_prediction(predictions: Predictions, first_high: int) -> Prediction:
+    """Tiles and sites by each of the networks; without maps of sites, the score of a tile is that of its sites."""
+    members = predictions.site_members()
+    return Prediction(predictions.members(), None if members is None else members[:, :, first_high:].sum(axis=2))
 
 
 def headline(skill: pd.DataFrame, added: pd.DataFrame, more: dict[str, Any]) -> dict[str, Any]:

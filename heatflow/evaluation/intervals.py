@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from heatflow.evaluation.skill import STRATA, Resamples, auc, scores, strata
+from heatflow.evaluation.skill import STRATA, Resamples, auc, calibration_error, scores, strata
 from heatflow.geo.sites import mean_of_others, site_weight
 
 DRAWS = 2000
@@ -25,7 +25,7 @@ ENSEMBLES = 100  # different draws of networks, at most, that the draws of block
 DETECTED = (
     2.8  # standard errors (1.96 + 0.84): a true difference this large is found by 80 % of tests at the level of 5 %
 )
-LOWER_IS_BETTER = ("class_mae", "loss", "calibration_error", "area_for_half")
+LOWER_IS_BETTER = ("class_mae", "loss", "calibration_error", "area_for_half", "site_calibration_error")
 TOO_FEW = "too few blocks to tell"
 CEILING = "other sites of the tile"
 
@@ -156,16 +156,18 @@ class Target:
     site_residual: np.ndarray
     edge: float
 
-    def score_sites(self, score: np.ndarray, resamples: Resamples) -> np.ndarray:
-        """AUC of 'this site is above the edge' for each resample, float64 (draws,).
+    def score_sites(self, p_high: np.ndarray, resamples: Resamples) -> dict[str, np.ndarray]:
+        """``site_auc``, of 'this site is above the edge', and ``site_calibration_error``, for each resample; float64
+        (draws,).
 
-        `score` (m,) is NaN for sites that are left out. Pairs within folds; each site weighs one over the sites of its
+        `p_high` (m,) is NaN for sites that are left out. Pairs within folds; each site weighs one over the sites of its
         tile, which is drawing one site of each tile at random: every tile is explored alike.
         """
-        there, weight = np.isfinite(score), site_weight(self.site_tile)
-        tile, high = self.site_tile[there], self.site_residual[there] > self.edge
-        drawn = Resamples(resamples.block[tile], resamples.counts)
-        return auc(high, score[there], self.fold[tile], drawn, weight[there])
+        there = np.isfinite(p_high)
+        tile, high, p = self.site_tile[there], self.site_residual[there] > self.edge, p_high[there]
+        drawn, weight = Resamples(resamples.block[tile], resamples.counts), site_weight(self.site_tile)[there]
+        ranked = auc(high, p, self.fold[tile], drawn, weight)
+        return {"site_auc": ranked, "site_calibration_error": calibration_error(high, p, drawn, weight)}
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Prediction:
         p_high = p[:, target.first_high :].sum(axis=1)[target.site_tile]
         sites = p_high if self.sites is None else np.average(self.sites, axis=0, weights=weight)
         found = scores(target.label, p, target.first_high, target.fold, target.n_wells, resamples)
-        return found | {"site_auc": target.score_sites(sites, resamples)}
+        return found | target.score_sites(sites, resamples)
 
     def drawn(self, target: Target, resamples: Resamples, seed: int) -> dict[str, np.ndarray]:
         """Every score of the mean of all members for each resample, each with the luck of training of its own.
@@ -267,7 +269,7 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
 def _ceiling(target: Target, resamples: Resamples) -> np.ndarray:
     """AUC of sites by the share of the other sites of the tile that are high: what a tile can tell of its sites."""
     high = (target.site_residual > target.edge).astype(float)
-    return target.score_sites(mean_of_others(target.site_tile, high), resamples)
+    return target.score_sites(mean_of_others(target.site_tile, high), resamples)["site_auc"]
 
 
 def _with_interval(name: str, drawn: np.ndarray) -> dict[str, float]:

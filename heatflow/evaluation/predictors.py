@@ -12,17 +12,12 @@ from heatflow.evaluation.baselines import Predictors
 from heatflow.evaluation.random_features import reduced
 from heatflow.evaluation.site_models import Places, points_of_tiles
 from heatflow.geo.local_statistics import statistics_around
+from heatflow.geo.sites import kept_sites
 from heatflow.geo.terrain_statistics import terrain_statistics
 from heatflow.geo.tiles import PackedTiles
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import sample
 from heatflow.learning.folds import block_of
-
-
-def kept_sites(sites: geopandas.GeoDataFrame, tile: np.ndarray) -> tuple[geopandas.GeoDataFrame, np.ndarray]:
-    """The sites of some tiles, in their order, and the place of the tile of each among those tiles, int (m,)."""
-    there = sites[sites["tile"].isin(tile)].reset_index(drop=True)
-    return there, pd.Index(tile).get_indexer(there["tile"])
 
 
 def read_predictors(

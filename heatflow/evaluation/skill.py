@@ -180,16 +180,30 @@ def scores(label: np.ndarray, probability: np.ndarray, first_high: int, fold: np
     matrix = resamples.sums(cell).reshape(-1, classes, classes)
     own = np.maximum(probability[np.arange(n), label], 1e-12)
     high, p_high = label >= first_high, probability[:, first_high:].sum(axis=1)
-    gap = np.eye(BINS)[_bin(p_high)] * (p_high - high)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         total = matrix.sum(axis=(1, 2))
         return _of_confusion(matrix, first_high) | {
             "loss": resamples.sums(-np.log(own)[:, None])[:, 0] / total,
-            "calibration_error": np.abs(resamples.sums(gap)).sum(axis=1) / total,
+            "calibration_error": calibration_error(high, p_high, resamples, np.ones(n)),
             "area_for_half": area_for_half(high, p_high, fold, resamples),
             "auc_high": auc(high, p_high, fold, resamples),
             "auc_equal_count": auc(high, p_high, fold * len(STRATA) + strata(n_wells), resamples),
         }
+
+
+def calibration_error(high: np.ndarray, p_high: np.ndarray, resamples: Resamples, weight: np.ndarray) -> np.ndarray:
+    """Expected calibration error (Naeini et al., 2015): |mean probability - share of high ones| of each bin of
+    probability, weighted by what is in it; float64 (draws,).
+
+    Parameters
+    ----------
+    high : bool array, shape (n,)
+    p_high, weight : float array, shape (n,)
+    resamples : Resamples
+    """
+    gap = np.eye(BINS)[_bin(p_high)] * ((p_high - high) * weight)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.abs(resamples.sums(gap)).sum(axis=1) / resamples.sums(weight[:, None])[:, 0]
 
 
 def _of_confusion(matrix: np.ndarray, first_high: int) -> dict[str, np.ndarray]:

@@ -8,19 +8,17 @@ import torch
 from scipy import fft
 from torch.nn import functional
 
-from heatflow.config.geometry import FIRST
-
 CHUNK = 64  # tiles at a time, whose spectra are computed
 
 
 def over_shifts(
-    explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int
+    explain: Callable[[torch.Tensor], np.ndarray], tiles: torch.Tensor, shifts: int, period: int, first: int
 ) -> np.ndarray:
     """Mean of the maps of a tile at `shifts` x `shifts` shifts over the lattice, each as it is and turned by half.
 
     Every map is put back in its place before the mean is taken. The steps are spread over the period of the lattice.
-    The first convolution has a lattice of its own, of every third pixel: steps are moved by a pixel where they would
-    all fall on one of the three.
+    The first convolution has a lattice of its own, of every third pixel or so: steps are moved by some pixels where
+    they would all fall on one of these.
 
     Parameters
     ----------
@@ -31,6 +29,8 @@ def over_shifts(
         Along each axis; 1 is the plain map.
     period : int
         Of the lattice, pixels: the ``stride`` of the network.
+    first : int
+        Of that of its first convolution.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def over_shifts(
     if shifts == 1:
         return explain(tiles)
     even = np.round((np.arange(shifts) / shifts - 0.5) * period).astype(int)
-    steps = np.unique(even + (np.arange(shifts) - even + 1) % FIRST.stride - 1).tolist()
+    steps = np.unique(even + (np.arange(shifts) - even + first // 2) % first - first // 2).tolist()
     reach, size = max(map(abs, steps)), tiles.shape[-1]
     padded = functional.pad(tiles, (reach,) * 4, mode="reflect")
     total = np.zeros((len(tiles), size, size))

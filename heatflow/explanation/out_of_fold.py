@@ -81,7 +81,10 @@ class OutOfFoldNetworks:
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
                 explainers = [self.explainer(network, method, classes, len(here)) for network in networks]
-                maps = [over_shifts(explain, tiles, shifts, self.stride) for explain in explainers]
+                maps = [
+                    over_shifts(explain, tiles, shifts, self.stride, self.networks[0][0].first_stride)
+                    for explain in explainers
+                ]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0) / unit
         return mean

@@ -58,6 +58,12 @@ def group_sites(wells: geopandas.GeoDataFrame, tiles: TileGrid, tile: np.ndarray
     return geopandas.GeoDataFrame(sites.reset_index(), geometry=points, crs=grid.crs.to_wkt())
 
 
+def kept_sites(sites: geopandas.GeoDataFrame, tile: np.ndarray) -> tuple[geopandas.GeoDataFrame, np.ndarray]:
+    """The sites of some tiles, in their order, and the place of the tile of each among those tiles, int (m,)."""
+    there = sites[sites["tile"].isin(tile)].reset_index(drop=True)
+    return there, pd.Index(tile).get_indexer(there["tile"])
+
+
 def site_weight(tile: np.ndarray) -> np.ndarray:
     """Weight of each site: one over the sites of its tile. It is that of drawing one site of each tile at random.
 
@@ -78,3 +84,31 @@ def mean_of_others(tile: np.ndarray, value: np.ndarray) -> np.ndarray:
     others = count[place] - 1
     total = np.bincount(place, weights=value)[place] - value
     return np.divide(total, others, out=np.full(len(value), np.nan), where=others > 0)
+
+
+def correlation_within(tile: np.ndarray, value: np.ndarray) -> float:
+    """Correlation of the sites of a tile, from 0 to 1, by the one-way analysis of variance (Donner, 1986, International
+    Statistical Review 54:67).
+
+    0 where no tile has several sites, or all values are the same.
+
+    Parameters
+    ----------
+    tile : int array, shape (m,)
+    value : float or bool array, shape (m,)
+
+    Examples
+    --------
+    >>> correlation_within(np.array([1, 1, 2, 2]), np.array([True, True, False, False]))
+    1.0
+    """
+    _, place, count = np.unique(tile, return_inverse=True, return_counts=True)
+    value, tiles, sites = np.asarray(value, dtype=np.float64), len(count), len(place)
+    if not 1 < tiles < sites:
+        return 0.0
+    mean = np.bincount(place, weights=value) / count
+    between = (count * (mean - value.mean()) ** 2).sum() / (tiles - 1)
+    within = ((value - mean[place]) ** 2).sum() / (sites - tiles)
+    usual = (sites - (count**2).sum() / sites) / (tiles - 1)  # sites of a tile
+    spread = between + (usual - 1) * within
+    return float(np.clip((between - within) / spread, 0, 1)) if spread > 0 else 0.0

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from heatflow.errors import InputError
+from heatflow.learning.network import NetworkInNetwork
 
 COMPILE_PAYS = 1_000_000  # tiles through the network on a GPU; for fewer, compiling takes longer than it saves
 
@@ -90,10 +91,16 @@ class Engine:
 
     def forward(self, network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
         """Scores (n, classes) in `dtype` of tiles (n, 1, size, size)."""
+        with self.autocast():
+            scores = network(tiles)
+        return scores.to(self.dtype)
+
+    def class_maps(self, network: NetworkInNetwork, tiles: torch.Tensor) -> torch.Tensor:
+        """Class maps (n, maps, h, w) in `dtype` of tiles (n, 1, size, size)."""
         run = _compiled(self.device.type) if self.compiled and torch.is_grad_enabled() else _run
         with self.autocast():
-            scores = run(network, tiles)
-        return scores.to(self.dtype)
+            maps = run(network, tiles)
+        return maps.to(self.dtype)
 
     def __str__(self) -> str:
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
@@ -131,12 +138,12 @@ def compiler_fault(device: str) -> str | None:
     return None
 
 
-def _run(network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
-    return network(tiles)
+def _run(network: NetworkInNetwork, tiles: torch.Tensor) -> torch.Tensor:
+    return network.class_maps(tiles)
 
 
 @cache
-def _compiled(device: str) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+def _compiled(device: str) -> Callable[[NetworkInNetwork, torch.Tensor], torch.Tensor]:
     # A function of the network, not a wrapper around one, so that the networks of all folds share the compiled code.
     return torch.compile(_run, dynamic=False, mode="reduce-overhead" if device == "cuda" else None)
 

@@ -100,6 +100,8 @@ class TrainingFiles:
         As `FoldData.load` takes them.
     terrain, wells : Path
         Of the stages of these names.
+    sites : Path or None
+        Of the tile stage; None: networks learn from the classes of tiles alone.
     elevation : Path or None
         From `write_surroundings`; None: networks learn from the tiles of the grid.
     tile : Tile
@@ -108,13 +110,16 @@ class TrainingFiles:
     fold_data: tuple[Path, ...]
     terrain: Path
     wells: Path
+    sites: Path | None
     elevation: Path | None
     tile: Tile
 
     def __call__(self) -> tuple[FoldData, Terrain | None]:
         """Open them."""
-        terrain = None if self.elevation is None else Terrain.load(self.terrain, self.wells, self.elevation, self.tile)
-        return FoldData.load(*self.fold_data), terrain
+        data = FoldData.load(*self.fold_data)
+        if self.elevation is None:
+            return data, None
+        return data, Terrain.load(self.terrain, self.wells, self.sites, self.elevation, self.tile)
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class TrainingTask(OpeningTask):
 
         source, validation = _source(data, fold, p, engine, terrain), data.part(fold, "validation", engine)
         with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
-            network = _network(p)
+            network = _network(p, sites=source.site_labels is not None)
             history = training.train_network(network, source, validation, p.train, engine, on_state, resume)
             if paused:
                 return Unfinished(replace(item, state=paused[0]))
@@ -240,11 +245,11 @@ def _refuse_duplicates(data: FoldData) -> None:
         )
 
 
-def _network(params: Params) -> NetworkInNetwork:
+def _network(params: Params, sites: bool) -> NetworkInNetwork:
     tile, model, train = params.tile, params.model, params.train
     return NetworkInNetwork(
-        classes=tile.n_classes, channels=model.channels, dropout=train.dropout, batch_norm=model.batch_norm,
-        head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
+        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, dropout=train.dropout,
+        batch_norm=model.batch_norm, head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
     )  # fmt: skip
 
 

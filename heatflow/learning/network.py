@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from heatflow.config import geometry
-from heatflow.config.geometry import Convolution
+from heatflow.config.geometry import LAYOUTS, POOL, Window
 
-POINTWISE = Convolution(1, 1, 0)
+POINTWISE = Window(1, 1, 0)
 
 
 class SpatialMean(nn.Module):
@@ -38,13 +38,16 @@ class Dropout(nn.Dropout):
 
 
 def nin_block(
-    inputs: int, outputs: int, first: Convolution, *, batch_norm: bool, last_relu: bool = True
-) -> nn.Sequential:
+    inputs: int, outputs: int, first: Window, *, batch_norm: bool, early: bool = False, pool: bool = False,
+    last_relu: bool = True,
+) -> nn.Sequential:  # fmt: skip
     """Convolution, ReLU, 1x1 convolution, ReLU, 1x1 convolution, ReLU.
 
     Parameters
     ----------
     batch_norm : normalise after each convolution that a ReLU follows
+    early : normalise after the first convolution alone, and pool there
+    pool : whether a max-pool belongs to the block, if it is `early`
     last_relu : whether the third convolution has its ReLU (and normalisation)
 
     Every ReLU is a module of its own and not in place: captum hooks modules, and misses anything else.
@@ -52,9 +55,11 @@ def nin_block(
     layers: list[nn.Module] = []
     for number, (channels, shape) in enumerate([(inputs, first), (outputs, POINTWISE), (outputs, POINTWISE)]):
         plain = number == 2 and not last_relu
-        layers.append(nn.Conv2d(channels, outputs, *shape, bias=plain or not batch_norm))
-        if not plain:
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU()] if batch_norm else [nn.ReLU()]
+        normed = batch_norm and not plain and not (early and number)
+        layers.append(nn.Conv2d(channels, outputs, *shape, bias=not normed))
+        layers += [nn.MaxPool2d(*POOL)] if early and pool and not number else []
+        layers += [nn.BatchNorm2d(outputs)] if normed else []
+        layers += [] if plain else [nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -117,14 +122,19 @@ DECISIONS = {"cross_entropy": Decision, "ordinal": Ordinal, "two_stage": TwoStag
 class NetworkInNetwork(nn.Module):
     """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
-    Blocks of three convolutions, each followed by a max-pool and dropout, with the geometry of
-    `heatflow.config.geometry`; then a block of as many channels as the loss needs, and an average over the map.
+    Blocks of three convolutions, most of them with a max-pool, each followed by dropout, with the geometry of
+    `heatflow.config.geometry`; then a head that gives as many class maps as the loss needs, and their average.
 
     Parameters
     ----------
     classes : int
     channels : sequence of int
         Of the blocks.
+    layout : str
+        "compact" or "report": see `heatflow.config.geometry.Layout`. The head of the former is one convolution as wide
+        as the last block and a 1x1 convolution, that of the latter a block as wide as the class maps are many.
+    sites : bool
+        Whether it has class maps of sites beside those of tiles.
     dropout : float
         Probability. It acts after the max-pool: before it, where the report puts it, the maximum over values scaled up
         by 1 / (1 - p) is larger in training than in use, three times over, and batch statistics gathered in training no
@@ -142,58 +152,107 @@ class NetworkInNetwork(nn.Module):
 
     Examples
     --------
-    >>> network = NetworkInNetwork(classes=4, channels=[16, 32, 64])
+    >>> network = NetworkInNetwork(classes=4, channels=[16, 32, 64], sites=True)
     >>> network.min_size, network.stride
-    (35, 24)
-    >>> network(torch.zeros(2, 1, 200, 200)).shape
-    torch.Size([2, 4])
+    (37, 20)
+    >>> maps = network.class_maps(torch.zeros(2, 1, 200, 200))
+    >>> network.tile_scores(maps).shape, network.site_scores(maps, torch.tensor([1]), torch.tensor([[9.0, 180]])).shape
+    (torch.Size([2, 4]), torch.Size([1, 4]))
     """
 
     def __init__(
-        self, *, classes: int, channels: Sequence[int], dropout: float = 0.1, batch_norm: bool = True,
-        head_relu: bool = False, loss: str = "cross_entropy", first_high: int = 1,
+        self, *, classes: int, channels: Sequence[int], layout: str = "compact", sites: bool = False,
+        dropout: float = 0.1, batch_norm: bool = True, head_relu: bool = False, loss: str = "cross_entropy",
+        first_high: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.classes = classes
+        self.classes, self.sites = classes, sites
         self.settings: dict[str, Any] = {
-            "classes": classes, "channels": list(channels), "dropout": dropout, "batch_norm": batch_norm,
-            "head_relu": head_relu, "loss": loss, "first_high": first_high,
+            "classes": classes, "channels": list(channels), "layout": layout, "sites": sites, "dropout": dropout,
+            "batch_norm": batch_norm, "head_relu": head_relu, "loss": loss, "first_high": first_high,
         }  # fmt: skip
-        body: list[nn.Module] = []
-        for inputs, outputs, first in zip([1, *channels], channels, geometry.convolutions(len(channels)), strict=False):
-            body.append(nin_block(inputs, outputs, first, batch_norm=batch_norm))
-            body += [nn.MaxPool2d(*geometry.POOL), Dropout(dropout)]
+        shapes, body = LAYOUTS[layout], list[nn.Module]()
+        firsts = geometry.convolutions(len(channels), layout)
+        for number, (inputs, outputs, first) in enumerate(zip([1, *channels], channels, firsts, strict=False)):
+            pool = number < shapes.pools
+            body.append(nin_block(inputs, outputs, first, batch_norm=batch_norm, early=shapes.early, pool=pool))
+            body += [nn.MaxPool2d(*POOL)] if pool and not shapes.early else []
+            body.append(Dropout(dropout))
         self.body = nn.Sequential(*body)
         self.decision = DECISIONS[loss](classes, first_high)
-        self.head = nin_block(
-            channels[-1], self.decision.inputs, geometry.LATER, batch_norm=batch_norm, last_relu=head_relu
-        )
+        maps, last = self.decision.inputs * (1 + sites), channels[-1]
+        if shapes.early:
+            wide = nn.Conv2d(last, last, *geometry.HEAD, bias=not batch_norm)
+            norm = [nn.BatchNorm2d(last)] if batch_norm else []
+            relu = [nn.ReLU()] if head_relu else []
+            self.head = nn.Sequential(wide, *norm, nn.ReLU(), nn.Conv2d(last, maps, *POINTWISE), *relu)
+        else:
+            self.head = nin_block(last, maps, geometry.HEAD, batch_norm=batch_norm, last_relu=head_relu)
         self.pool = SpatialMean()
 
     @property
     def min_size(self) -> int:
         """Edge of the smallest tile that it can take, pixels."""
-        return geometry.min_size(len(self.settings["channels"]))
+        return geometry.min_size(len(self.settings["channels"]), self.settings["layout"])
 
     @property
     def stride(self) -> int:
         """Pixels of the tile from one pixel of the class maps to the next."""
-        return geometry.stride(len(self.settings["channels"]))
+        return geometry.lattice(len(self.settings["channels"]), self.settings["layout"])[0]
+
+    @property
+    def first_stride(self) -> int:
+        """Stride of the first convolution, pixels."""
+        return LAYOUTS[self.settings["layout"]].first.stride
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The layer whose maps Grad-CAM weighs: the last block of the body, before its pool and dropout."""
-        return self.body[-3]
+        """The layer whose maps Grad-CAM weighs: the last block of the body, before a pool and dropout after it."""
+        return [module for module in self.body if isinstance(module, nn.Sequential)][-1]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decision(self.pool(self.head(self.body(x))))
+        return self.tile_scores(self.class_maps(x))
 
-    def start_from(self, shares: torch.Tensor) -> None:
-        """Let the last bias give the class shares, so that no epoch is spent on finding them.
+    def class_maps(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps of tiles, and after them those of sites, (n, maps, h, w)."""
+        return self.head(self.body(x))
+
+    def tile_scores(self, maps: torch.Tensor) -> torch.Tensor:
+        """Class scores of tiles, (n, classes), from their `class_maps`."""
+        return self.decision(self.pool(maps[:, : self.decision.inputs]))
+
+    def site_scores(self, maps: torch.Tensor, tile: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """Class scores of sites, (m, classes): the maps of sites at their places, bilinear.
+
+        Parameters
+        ----------
+        maps : tensor, shape (n, maps, h, w)
+            From `class_maps`.
+        tile : int64 tensor, shape (m,)
+            Row of the tile of each site in the maps.
+        place : float tensor, shape (m, 2)
+            Row and column of each site, pixels from the upper-left corner of its tile.
+        """
+        stride, centre = geometry.lattice(len(self.settings["channels"]), self.settings["layout"])
+        last = torch.tensor(maps.shape[2:], device=maps.device) - 1
+        at = torch.minimum(((place - centre) / stride).clamp(min=0), last)
+        first = torch.minimum(at.long(), (last - 1).clamp(min=0))
+        (down, right), (row, column) = (at - first).to(maps.dtype)[:, None].unbind(-1), first.unbind(1)
+        of_sites = maps[:, -self.decision.inputs :].movedim(1, 3)
+        upper, lower = (
+            of_sites[tile, r, column] * (1 - right) + of_sites[tile, r, torch.minimum(column + 1, last[1])] * right
+            for r in (row, torch.minimum(row + 1, last[0]))
+        )
+        return self.decision(upper * (1 - down) + lower * down)
+
+    def start_from(self, shares: torch.Tensor, site_shares: torch.Tensor | None = None) -> None:
+        """Let the last bias give the class shares, of tiles and of sites, so that no epoch is spent on finding them.
 
         Only for a head without ReLU: clipped, the negative logarithms would all be 0.
         """
         last = [m for m in self.head if isinstance(m, nn.Conv2d)][-1]
         if not self.settings["head_relu"] and last.bias is not None:
+            known = [shares] if site_shares is None or not self.sites else [shares, site_shares]
             with torch.no_grad():
-                last.bias.copy_(self.decision.scores_for(shares))
+                scores = torch.cat([self.decision.scores_for(each) for each in known])
+                last.bias[: len(scores)].copy_(scores)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import shapely
 import torch
@@ -19,13 +20,15 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from heatflow.config.schema import Augment, Filter, Tile
-from heatflow.geo.labels import label_squares
+from heatflow.geo.labels import classify, label_squares
 from heatflow.geo.low_data import data_statistics, low_data
+from heatflow.geo.sites import correlation_within
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import open_written
 from heatflow.io.vectors import read_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.inputs import normalise
+from heatflow.learning.training import Batch, BatchSites
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
 PROBE = 16  # points along each edge of a place at which the low-data rule is applied
@@ -56,6 +59,37 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class Sites:
+    """Sites, of which a patch holds some: see `heatflow.geo.sites`.
+
+    Parameters
+    ----------
+    place : float64 array, shape (m, 2)
+        Row and column, pixels from the raster's corner.
+    label : int64 array, shape (m,)
+        Class.
+    tile : int array, shape (m,)
+        Number of the tile of each.
+    """
+
+    place: np.ndarray
+    label: np.ndarray
+    tile: np.ndarray
+
+    @classmethod
+    def from_table(cls, table: geopandas.GeoDataFrame, grid: Grid, tile: Tile) -> "Sites":
+        """Sites of the tile stage, each once where tiles overlap."""
+        table = table.drop_duplicates(["row", "col", "residual"])
+        place = np.column_stack(grid.position(*shapely.get_coordinates(table.geometry.array).T))
+        return cls(place, classify(table["residual"].to_numpy(), tile.edges), table["tile"].to_numpy())
+
+    def among(self, tile: np.ndarray) -> "Sites":
+        """Those of some tiles, by their numbers."""
+        here = np.isin(self.tile, tile)
+        return Sites(self.place[here], self.label[here], self.tile[here])
+
+
+@dataclass(frozen=True)
 class Terrain:
     """The raster, and the wells on it.
 
@@ -68,22 +102,27 @@ class Terrain:
     residual : float64 array, shape (m,)
         mW/m2.
     tiles : TileGrid
+    sites : Sites, optional
+        From which networks learn beside the classes of patches.
     """
 
     elevation: np.ndarray
     well: np.ndarray
     residual: np.ndarray
     tiles: TileGrid
+    sites: Sites | None = None
 
     @classmethod
-    def load(cls, terrain: str | Path, wells: str | Path, elevation: str | Path, tile: Tile = Tile()) -> "Terrain":
-        """Read what the terrain and wells stages wrote, with the elevation that `write_surroundings` wrote."""
+    def load(cls, terrain: str | Path, wells: str | Path, sites: str | Path | None, elevation: str | Path,
+             tile: Tile = Tile()) -> "Terrain":  # fmt: skip
+        """Read what the terrain, wells and tile stages wrote, with the elevation that `write_surroundings` wrote."""
         with open_written(terrain) as raster:
             grid = Grid.from_dataset(raster)
         table = read_features(wells)
         place = np.column_stack(grid.position(*shapely.get_coordinates(table.geometry.array).T))
-        mapped = np.load(elevation, mmap_mode="r")
-        return cls(mapped, place, table["residual"].to_numpy(), TileGrid(grid, tile.size, tile.step))
+        mapped, tiles = np.load(elevation, mmap_mode="r"), TileGrid(grid, tile.size, tile.step)
+        of_sites = None if sites is None else Sites.from_table(read_features(sites), grid, tile)
+        return cls(mapped, place, table["residual"].to_numpy(), tiles, of_sites)
 
 
 def write_surroundings(terrain: str | Path, path: Path, tile: Tile, row: np.ndarray, col: np.ndarray) -> None:
@@ -123,7 +162,7 @@ class PatchSampler:
     ----------
     terrain : Terrain
     row, col, label : int arrays, shape (n,)
-        The training tiles.
+        The training tiles. How sites of a tile are alike is estimated from theirs.
     excluded : float array, shape (m, 3)
         Row and column of the centre and half the edge (pixels) of the squares that no patch may touch: test tiles with
         their buffer, and validation tiles.
@@ -156,6 +195,11 @@ class PatchSampler:
         self.home = terrain.tiles.centres(row, col)
         self.home_label = np.asarray(label, dtype=np.int64)
         self.tree = cKDTree(terrain.well)
+        self.site_labels, self.site_tree, self.correlation = None, None, 0.0
+        if terrain.sites is not None:
+            own = terrain.sites.among(terrain.tiles.ids(np.asarray(row), np.asarray(col)))
+            self.site_labels, self.site_tree = torch.from_numpy(own.label), cKDTree(terrain.sites.place)
+            self.correlation = correlation_within(own.tile, own.label >= tile.first_high)
 
     def draw(self, rng: np.random.Generator) -> Patches:
         """A patch near each training tile, in the order of the tiles.
@@ -201,19 +245,41 @@ class PatchSampler:
     def labels(self, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
         """Class of the wells inside each patch, int64 (n,); -1 where there are too few."""
         label = np.full(len(centre), -1, dtype=np.int64)
-        near = self.tree.query_ball_point(centre, self.size / 2 * np.sqrt(2), return_sorted=True)
-        count = np.fromiter(map(len, near), dtype=np.int64, count=len(near))
-        if not count.sum():
-            return label
-        patch, well = np.repeat(np.arange(len(centre)), count), np.fromiter(chain(*near), int, count.sum())
-        down, right = (self.terrain.well[well] - centre[patch]).T
-        cos, sin = np.cos(angle[patch]), np.sin(angle[patch])
-        u, v = right * cos + down * sin, down * cos - right * sin
-        half = self.size / 2
-        inside = (u >= -half) & (u < half) & (v >= -half) & (v < half)
-        table = label_squares(patch[inside], self.terrain.residual[well[inside]], self.tile)
-        label[table.index] = table["label"]
+        patch, well, _ = self._inside(self.terrain.well, self.tree, centre, angle)
+        if len(well):
+            table = label_squares(patch, self.terrain.residual[well], self.tile)
+            label[table.index] = table["label"]
         return label
+
+    def _inside(
+        self, point: np.ndarray, tree: cKDTree, centre: np.ndarray, angle: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points of a tree that patches hold: the patch and the point of each pair, int (k,), and the place of the
+        point in the unmirrored patch, row and column from its upper-left corner, float64 (k, 2)."""
+        near = tree.query_ball_point(centre, self.size / 2 * np.sqrt(2), return_sorted=True)
+        count = np.fromiter(map(len, near), dtype=np.int64, count=len(near))
+        patch, index = np.repeat(np.arange(len(centre)), count), np.fromiter(chain(*near), int, count.sum())
+        down, right = (point[index] - centre[patch]).T
+        cos, sin = np.cos(angle[patch]), np.sin(angle[patch])
+        place = np.column_stack([down * cos - right * sin, right * cos + down * sin]) + self.size / 2
+        inside = ((place >= 0) & (place < self.size)).all(axis=1)
+        return patch[inside], index[inside], place[inside]
+
+    def sites(self, patches: Patches) -> BatchSites | None:
+        """The sites that patches hold; None where the terrain has none.
+
+        Sites of a patch are alike. Each weighs one over the design effect (Kish, 1965) of their number m and their
+        correlation r, 1 + (m - 1) r, so that together they count as many as they would be if they were independent.
+        """
+        if self.terrain.sites is None or self.site_tree is None:
+            return None
+        patch, site, place = self._inside(self.terrain.sites.place, self.site_tree, patches.centre, patches.angle)
+        mirrored = patches.mirrored[patch]
+        place[mirrored, 1] = self.size - place[mirrored, 1]
+        number = np.bincount(patch, minlength=len(patches.label))[patch]
+        weight = 1 / (1 + (number - 1) * self.correlation)
+        label = self.terrain.sites.label[site].astype(np.int64)
+        return BatchSites(*(torch.from_numpy(each) for each in (patch, place, label, weight)))
 
     def enough_data(self, centre: np.ndarray, angle: np.ndarray) -> np.ndarray:
         """Whether PROBE x PROBE points of each patch hold enough data by the low-data rule; bool (n,)."""
@@ -299,13 +365,15 @@ class PatchSource:
         self, sampler: PatchSampler, scaling: dict[str, float], augment: v2.Transform, engine: Engine
     ) -> None:  # fmt: skip
         self.sampler, self.scaling, self.augment, self.engine = sampler, scaling, augment, engine
-        self.labels = torch.from_numpy(sampler.home_label)
+        self.labels, self.site_labels = torch.from_numpy(sampler.home_label), sampler.site_labels
 
-    def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, (steps, batch)."""
+    def epoch(self, order: torch.Tensor) -> Iterator[Batch]:
+        """A batch for each row of `order`, (steps, batch)."""
         patches = self.sampler.draw(np.random.default_rng(int(torch.randint(2**62, ()))))
         elevation, size, device = self.sampler.terrain.elevation, self.sampler.size, self.engine.device
         for chosen in order.numpy():
             batch = patches[chosen]
             tiles = normalise(cut(elevation, batch, size, device), self.scaling)
-            yield self.augment(tiles.to(self.engine.dtype)), torch.from_numpy(batch.label).to(device)
+            labels, sites = torch.from_numpy(batch.label).to(device), self.sampler.sites(batch)
+            here = None if sites is None else sites.on(device, self.engine.dtype)
+            yield Batch(self.augment(tiles.to(self.engine.dtype)), labels, here)

@@ -38,14 +38,52 @@ class Part:
     labels: torch.Tensor
 
 
+@dataclass(frozen=True)
+class BatchSites:
+    """The sites in the tiles of a batch.
+
+    Parameters
+    ----------
+    tile : int64 tensor, shape (m,)
+        Row of the tile of each in the batch.
+    place : float tensor, shape (m, 2)
+        Row and column, pixels from the upper-left corner of the tile.
+    label : int64 tensor, shape (m,)
+    weight : float tensor, shape (m,)
+    """
+
+    tile: torch.Tensor
+    place: torch.Tensor
+    label: torch.Tensor
+    weight: torch.Tensor
+
+    def on(self, device: torch.device, dtype: torch.dtype) -> "BatchSites":
+        """The same on a device, with places and weights in a dtype."""
+        tile, label = self.tile.to(device), self.label.to(device)
+        return BatchSites(tile, self.place.to(device, dtype), label, self.weight.to(device, dtype))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles (n, 1, size, size) with their labels (n,), and their sites where a network learns from these."""
+
+    tiles: torch.Tensor
+    labels: torch.Tensor
+    sites: BatchSites | None = None
+
+
 class Source(Protocol):
-    """What a network learns from: as many tiles an epoch as it has `labels`, which say how common each class is."""
+    """What a network learns from: as many tiles an epoch as it has `labels`, which say how common each class is;
+    `site_labels` say so of sites."""
 
     @property
     def labels(self) -> torch.Tensor: ...
 
-    def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Tiles (batch, 1, size, size) and labels (batch,) for each row of `order`, int64 (steps, batch)."""
+    @property
+    def site_labels(self) -> torch.Tensor | None: ...
+
+    def epoch(self, order: torch.Tensor) -> Iterator[Batch]:
+        """A batch for each row of `order`, int64 (steps, batch)."""
         ...
 
 
@@ -55,14 +93,15 @@ class TileSource:
 
     part: Part
     augment: nn.Module
+    site_labels: None = None
 
     @property
     def labels(self) -> torch.Tensor:
         return self.part.labels
 
-    def epoch(self, order: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def epoch(self, order: torch.Tensor) -> Iterator[Batch]:
         for chosen in order.to(self.part.labels.device):
-            yield self.augment(self.part.tiles[chosen]), self.part.labels[chosen]
+            yield Batch(self.augment(self.part.tiles[chosen]), self.part.labels[chosen])
 
 
 @contextmanager
@@ -147,13 +186,16 @@ class _Run:
 
     @classmethod
     def start(cls, network: NetworkInNetwork, source: Source, recipe: Recipe, engine: Engine) -> "_Run":
-        classes, labels = network.classes, source.labels.cpu()
-        shares = (torch.bincount(labels, minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
+        classes, of_sites = network.classes, source.site_labels
+        shares = class_shares(source.labels, classes)
         weight = (1 / (classes * shares)).to(engine.device, engine.dtype) if recipe.class_weights else None
         engine.place(network)
-        network.start_from(torch.full_like(shares, 1 / classes) if recipe.class_weights else shares)
+        network.start_from(
+            torch.full_like(shares, 1 / classes) if recipe.class_weights else shares,
+            None if of_sites is None else class_shares(of_sites, classes),
+        )
         optimizer = make_optimizer(network, recipe)
-        schedule = make_schedule(optimizer, recipe, math.ceil(len(labels) / recipe.batch_size))
+        schedule = make_schedule(optimizer, recipe, math.ceil(len(source.labels) / recipe.batch_size))
         return cls(network, recipe, engine, optimizer, schedule, weight)
 
     def state(self) -> State:
@@ -195,24 +237,38 @@ class _Run:
             self.best = {"loss": loss, "epoch": number, "weights": copy.deepcopy(network.state_dict())}
 
 
+def class_shares(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Share of each class, (classes,), with half a case more of each: none is 0."""
+    return (torch.bincount(labels.cpu(), minlength=classes) + 0.5) / (len(labels) + 0.5 * classes)
+
+
 def train_one_epoch(
-    network: nn.Module, source: Source, recipe: Recipe, engine: Engine, optimizer: torch.optim.Optimizer,
+    network: NetworkInNetwork, source: Source, recipe: Recipe, engine: Engine, optimizer: torch.optim.Optimizer,
     schedule: lr_scheduler.LRScheduler, weight: torch.Tensor | None = None,
 ) -> tuple[float, float]:  # fmt: skip
-    """One pass over the tiles in random order; mean loss and accuracy while learning."""
+    """One pass over the tiles in random order; mean loss and accuracy on tiles while learning.
+
+    Sites add to the loss of each tile the weighted sum of their own, `recipe.site_weight` times.
+    """
     network.train()
     loss_sum, right = (torch.zeros((), dtype=torch.float64, device=engine.device) for _ in range(2))
     order = batches(len(source.labels), recipe.batch_size)
-    for tiles, labels in source.epoch(order):
-        scores = engine.forward(network, tiles.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(scores, labels, weight)
+    for batch in source.epoch(order):
+        maps = engine.class_maps(network, batch.tiles.contiguous(memory_format=torch.channels_last))
+        scores = network.tile_scores(maps)
+        loss = functional.cross_entropy(scores, batch.labels, weight)
+        total = loss
+        if (sites := batch.sites) is not None and network.sites:
+            of_sites = network.site_scores(maps, sites.tile, sites.place)
+            each = functional.cross_entropy(of_sites, sites.label, reduction="none")
+            total = loss + recipe.site_weight * (each * sites.weight).sum() / len(batch.labels)
         optimizer.zero_grad()
-        loss.backward()
+        total.backward()
         optimizer.step()
         schedule.step()
         # summed where they are: fetching a number from a GPU would stop it at every step
         loss_sum += loss.detach()
-        right += (scores.detach().argmax(dim=1) == labels).sum()
+        right += (scores.detach().argmax(dim=1) == batch.labels).sum()
     return loss_sum.item() / len(order), right.item() / order.numel()
 
 

@@ -27,7 +27,7 @@ def refused(tmp_path, **changes):
         ({"split": {"folds": 1}}, "split.folds: input should be greater than or equal to 2"),
         ({"tile": {"edges": [50, 25]}}, "tile: edges must ascend"),
         ({"tile": {"binary_edge": 30}}, "tile: binary_edge (30) must be one of edges"),
-        ({"tile": {"size": 34}}, "tile.size 34 is too small for 3 NiN blocks: at least 35"),
+        ({"tile": {"size": 34}}, "tile.size 34 is too small for 3 NiN blocks: at least 37"),
         ({"saliency": {"methods": []}}, "saliency.methods"),
         ({"demo": {"signal": 2}}, "demo.signal"),
         ({"terrain": {"crs": [1]}}, "terrain.crs: input should be a valid string (it is [1])"),

@@ -168,7 +168,7 @@ def test_sites_weigh_one_over_the_sites_of_their_tile():
     site = np.sort(rng.integers(0, 60, 200))
     target = Target(target.label, 2, target.n_wells, target.fold, target.block, site, rng.normal(50, 30, 200), 50.0)
     score = rng.random(200)
-    found = target.score_sites(score, Resamples.once(60))[0]
+    found = target.score_sites(score, Resamples.once(60))["site_auc"][0]
     expected = brute_force(target.site_residual > 50, score, site_weight(site), target.fold[site])
     assert found == pytest.approx(expected)
     own = Prediction(guesses(target, 0), score[None])

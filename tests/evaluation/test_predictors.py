@@ -7,8 +7,9 @@ import pytest
 import rasterio
 
 from heatflow.config.schema import Tile
-from heatflow.evaluation.predictors import kept_sites, read_predictors
+from heatflow.evaluation.predictors import read_predictors
 from heatflow.geo.local_statistics import statistics_around
+from heatflow.geo.sites import kept_sites
 from heatflow.geo.terrain_statistics import terrain_statistics
 from heatflow.geo.tiles import PackedTiles
 from tests.helpers import CRS, LEFT, TOP, make_raster

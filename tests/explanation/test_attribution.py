@@ -79,7 +79,7 @@ def test_smooth_gradient_is_the_mean_of_gradients_of_noisy_tiles():
 
 
 def test_grad_cam_by_hand(network, tiles):
-    layer = network.body[-3]
+    layer = network.body[-2]
     found = attribute(network, tiles, TARGET, "grad_cam", batch_size=4)
     kept = {}
     handle = layer.register_forward_hook(lambda module, given, out: kept.update(maps=out))

@@ -10,7 +10,7 @@ from heatflow.explanation.lattice import lattice_share, over_shifts
 def test_averages_over_shifts_put_maps_back_in_their_places():
     place = np.zeros((1, 48, 48), dtype=np.float32)
     place[0, 20, 31] = 1
-    same = over_shifts(lambda t: t[:, 0].numpy(), torch.from_numpy(place)[:, None], 4, 24)
+    same = over_shifts(lambda t: t[:, 0].numpy(), torch.from_numpy(place)[:, None], 4, 24, 3)
     np.testing.assert_allclose(same, place, atol=1e-6)
 
 
@@ -20,7 +20,7 @@ def test_averages_over_shifts_remove_the_lattice(period):
         return np.broadcast_to(comb, (len(t), 48, 48)) * np.abs(t[:, 0].numpy())
 
     def share(shifts):
-        return lattice_share(over_shifts(latticed, tiles, shifts, period), period)
+        return lattice_share(over_shifts(latticed, tiles, shifts, period, 3), period)
 
     tiles = torch.rand(3, 1, 48, 48, generator=torch.Generator().manual_seed(0)) + 1
     comb = np.zeros((48, 48), dtype=np.float32)

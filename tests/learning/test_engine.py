@@ -8,6 +8,7 @@ import torch
 from heatflow.errors import InputError
 from heatflow.learning import engine as engine_module
 from heatflow.learning.engine import Engine, has_bfloat16
+from heatflow.learning.network import NetworkInNetwork
 
 
 def test_device_that_is_not_there_is_refused():
@@ -37,10 +38,11 @@ def test_compiler_that_does_not_work_is_said_and_done_without(monkeypatch):
 def test_networks_are_compiled_to_learn_but_not_to_predict(monkeypatch):
     compiled = []
     monkeypatch.setattr(engine_module, "_compiled", lambda device: compiled.append(device) or engine_module._run)
-    engine, network = Engine(torch.device("cpu"), compiled=True), torch.nn.Flatten()
-    assert engine.forward(network, torch.ones(2, 1, 3, 3)).shape == (2, 9)
+    engine, network = Engine(torch.device("cpu"), compiled=True), NetworkInNetwork(classes=2, channels=[4])
+    assert engine.class_maps(network, torch.ones(2, 1, 40, 40)).shape[:2] == (2, 2)
     with torch.no_grad():
-        engine.forward(network, torch.ones(2, 1, 3, 3))
+        assert engine.forward(network, torch.ones(2, 1, 40, 40)).shape == (2, 2)
+        engine.class_maps(network, torch.ones(2, 1, 40, 40))
     assert compiled == ["cpu"]
 
 

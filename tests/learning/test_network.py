@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from heatflow.config.geometry import lattice
 from heatflow.learning.network import Dropout, NetworkInNetwork
 
 
 def test_network_is_the_reports_with_its_errata():
-    network = NetworkInNetwork(classes=4, channels=[96, 256, 384], dropout=0.2, batch_norm=False, head_relu=True)
+    network = NetworkInNetwork(
+        classes=4, channels=[96, 256, 384], layout="report", dropout=0.2, batch_norm=False, head_relu=True
+    )
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     shapes = [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions]
     assert shapes[::3] == [(1, 96, 5, 3, 0), (96, 256, 3, 1, 2), (256, 384, 3, 1, 1), (384, 4, 3, 1, 1)]
@@ -19,18 +22,66 @@ def test_network_is_the_reports_with_its_errata():
     relus = [m for m in network.modules() if isinstance(m, nn.ReLU)]
     assert len({id(m) for m in relus}) == 12
     assert not any(m.inplace for m in relus)
-    plain = NetworkInNetwork(classes=4, channels=[8, 8])
+    plain = NetworkInNetwork(classes=4, channels=[8, 8], layout="report")
     assert sum(isinstance(m, nn.ReLU) for m in plain.head) == 2
 
 
+def test_compact_layout_pools_and_normalises_early():
+    network = NetworkInNetwork(classes=4, channels=[8, 8, 8])
+    names = [[type(m).__name__ for m in block] for block in network.body if isinstance(block, nn.Sequential)]
+    start = ["Conv2d", "MaxPool2d", "BatchNorm2d"]
+    pointwise = ["ReLU", "Conv2d", "ReLU", "Conv2d", "ReLU"]
+    assert names == [start + pointwise, start + pointwise, [start[0], start[2], *pointwise]]
+    assert [type(m).__name__ for m in network.head] == ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d"]
+    assert network.head[0].out_channels == 8
+
+
+@pytest.mark.parametrize("layout", ["compact", "report"])
+def test_sites_are_read_where_they_lie(layout):
+    network = NetworkInNetwork(classes=3, channels=[4, 4, 4], layout=layout, sites=True).eval()
+    stride, centre = network.stride, lattice(3, layout)[1]
+    maps = network.class_maps(torch.rand(2, 1, 200, 200)).detach()
+    rows, columns = maps.shape[2:]
+    place = torch.tensor([[1.0, 2.0], [0.25, 3.5], [-4.0, 1.0], [99.0, 99.0]]) * stride + centre
+    found = network.site_scores(maps, torch.tensor([0, 1, 1, 0]), place)
+    own = maps[:, 3:]
+    expected = [
+        own[0, :, 1, 2],
+        0.75 * (own[1, :, 0, 3] + own[1, :, 0, 4]) / 2 + 0.25 * (own[1, :, 1, 3] + own[1, :, 1, 4]) / 2,
+        own[1, :, 0, 1],
+        own[0, :, rows - 1, columns - 1],  # past the last: that of the last
+    ]
+    torch.testing.assert_close(found, torch.stack(expected))
+    torch.testing.assert_close(network.tile_scores(maps), maps[:, :3].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("layout", ["compact", "report"])
+def test_the_lattice_of_the_class_maps_is_where_their_pixels_see_the_tile(layout):
+    network = NetworkInNetwork(classes=2, channels=[1, 1, 1], layout=layout, batch_norm=False).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data.fill_(1 / module.weight[0].numel())
+            module.bias.data.zero_()
+    network.double()
+    stride, centre = lattice(3, layout)
+    base, changed = network.class_maps(torch.ones(1, 1, 200, 200, dtype=torch.float64)), []
+    for k in range(200):
+        row = torch.ones(1, 1, 200, 200, dtype=torch.float64)
+        row[..., k, :] += 1
+        changed.append((network.class_maps(row) - base)[0, 0, 3, 4].abs().item() > 1e-12)
+    support = torch.tensor(changed).nonzero().flatten() + 0.5
+    assert (support.min() + support.max()) / 2 == pytest.approx(centre + 3 * stride, abs=1)
+
+
+@pytest.mark.parametrize("layout", ["compact", "report"])
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4])
-def test_a_network_knows_its_smallest_input_its_stride_and_its_last_maps(blocks):
-    network = NetworkInNetwork(classes=3, channels=[4] * blocks, batch_norm=False)
+def test_a_network_knows_its_smallest_input_its_stride_and_its_last_maps(blocks, layout):
+    network = NetworkInNetwork(classes=3, channels=[4] * blocks, layout=layout, batch_norm=False)
     least = network.min_size
     assert network(torch.rand(1, 1, least, least)).shape == (1, 3)
     with pytest.raises(RuntimeError):
         network(torch.rand(1, 1, least - 1, least - 1))
-    maps = lambda size: network.head(network.body(torch.rand(1, 1, size, size))).shape[-1]  # noqa: E731
+    maps = lambda size: network.class_maps(torch.rand(1, 1, size, size)).shape[-1]  # noqa: E731
     assert maps(least + network.stride) == maps(least) + 1
     assert maps(least + network.stride - 1) == maps(least)
     assert network.cam_layer is [block for block in network.body if isinstance(block, nn.Sequential)][-1]
@@ -38,7 +89,7 @@ def test_a_network_knows_its_smallest_input_its_stride_and_its_last_maps(blocks)
 
 def test_dropout_leaves_the_mean_of_what_it_feeds_as_it_is():
     torch.manual_seed(0)
-    body = NetworkInNetwork(classes=2, channels=[16], dropout=0.5, batch_norm=False, head_relu=False).body
+    body = NetworkInNetwork(classes=2, channels=[16], layout="report", dropout=0.5, batch_norm=False).body
     tiles = torch.randn(40, 1, 40, 40)
     with torch.no_grad():
         training, use = body.train()(tiles), body.eval()(tiles)

@@ -1,9 +1,12 @@
 """Training patches: cut where they say, with the class of the wells in them, and never on excluded ground."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from rasterio.crs import CRS
+from scipy.ndimage import map_coordinates
 from shapely import Polygon, box
 from torchvision.transforms import v2
 
@@ -15,6 +18,7 @@ from heatflow.learning.patches import (
     Patches,
     PatchSampler,
     PatchSource,
+    Sites,
     Terrain,
     cut,
     write_surroundings,
@@ -191,13 +195,35 @@ def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next(statist
     epochs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        epochs.append([(tiles, labels) for tiles, labels in source.epoch(torch.arange(16).view(4, 4))])
+        epochs.append([(batch.tiles, batch.labels) for batch in source.epoch(torch.arange(16).view(4, 4))])
     assert len(source.labels) == 16
     assert epochs[0][0][0].shape == (4, 1, SIZE, SIZE)
     for (a, la), (b, lb) in zip(epochs[0], epochs[1], strict=True):
         assert torch.equal(a, b)
         assert torch.equal(la, lb)
     assert not torch.equal(epochs[0][0][0], epochs[2][0][0])
+
+
+@pytest.mark.parametrize("augment", [Augment(), Augment(flip=True), Augment(flip=True, rotation=360)])
+def test_sites_of_patches_lie_where_the_cut_patch_shows_their_terrain(augment):
+    t, rng = terrain(), np.random.default_rng(3)
+    row, column = np.mgrid[:200, :160] + 0.5
+    place = rng.uniform(0, (200, 160), (900, 2))
+    sites = Sites(place, np.arange(900), rng.integers(0, 80, 900))  # the label tells which it is
+    t = dataclasses.replace(t, elevation=(row + 3 * column).astype(np.float32), sites=sites)
+    row, col = (v.ravel() for v in np.mgrid[3:6, 3:6])
+    sampler = PatchSampler(t, row, col, np.zeros(9, dtype=int), NONE, TILE, RULES, augment)
+    for p in places(sampler, 3):
+        found, patches = sampler.sites(p), cut(t.elevation, p, SIZE)[:, 0].numpy()
+        near = np.abs(place[:, None] - p.centre).max(axis=2)
+        assert (near < SIZE / 2 / np.sqrt(2)).sum() <= len(found.tile) <= (near <= SIZE / 2 * np.sqrt(2)).sum()
+        inner = ((found.place > 1) & (found.place < SIZE - 1)).all(axis=1).numpy()
+        assert inner.sum() > 50
+        tile, at = found.tile.numpy()[inner], found.place.numpy()[inner]
+        height = [map_coordinates(patches[k], (xy - 0.5)[:, None], order=1)[0] for k, xy in zip(tile, at, strict=True)]
+        np.testing.assert_allclose(height, place[found.label.numpy()[inner]] @ [1, 3], atol=0.02)
+        count = np.bincount(found.tile, minlength=9)[found.tile.numpy()]
+        np.testing.assert_allclose(found.weight, 1 / (1 + (count - 1) * sampler.correlation))
 
 
 def test_surroundings_hold_all_that_patches_around_tiles_reach_and_no_more(tmp_path, write_raster):
