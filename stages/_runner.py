@@ -14,7 +14,7 @@ from heatflow.config.load import load
 from heatflow.config.schema import Params
 from heatflow.errors import InputError, fault_of_machine, printable
 
-GDAL = {"GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_CACHEMAX": 256}  # of a stage alone: a notebook keeps its own
+GDAL = {"GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_CACHEMAX": 256_000_000}  # bytes; of a stage alone
 
 
 def read_params(names: tuple[str, ...]) -> Params:

@@ -33,7 +33,7 @@ from heatflow.prediction.ensemble import Ensemble
 
 AT_ONCE = 200  # windows that are held in memory
 MEMORY = 1.2e9  # bytes that a process which predicts takes
-CACHE = 64  # megabytes of the raster that it keeps
+CACHE = 64_000_000  # bytes of the raster that it keeps
 MOST_PIXELS = 100_000_000  # of the map, for which memory is allocated at once
 
 
