@@ -199,9 +199,7 @@ class MapTask(OpeningTask):
         return windows, valid, counts
 
 
-def predict_map(
-    task: MapTask, most: int = 20, on_done: Callable[[], object] = lambda: None
-) -> PredictionMap:  # fmt: skip
+def predict_map(task: MapTask, most: int = 20, on_done: Callable[[], object] = lambda: None) -> PredictionMap:
     """Predict every place of a region, rows of windows side by side.
 
     Parameters
