@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from scipy import ndimage
 
 from heatflow.geo.attributes import block_mean
 
@@ -78,8 +77,11 @@ def _shape(elevation: np.ndarray, resolution: float) -> list[float]:
     """Mean and 90th percentile of the slope, standard deviation of the curvature, and mean relief of cells."""
     if min(elevation.shape) < 3:
         return [0.0] * 4
-    slope = np.hypot(*np.gradient(elevation, resolution))
-    curvature = ndimage.laplace(elevation) / resolution**2
+    down, right = np.gradient(elevation, resolution)
+    slope = np.sqrt(down * down + right * right)
+    z = np.pad(elevation, 1, mode="edge")
+    around = z[2:, 1:-1] + z[:-2, 1:-1] + z[1:-1, 2:] + z[1:-1, :-2]
+    curvature = (around - 4 * elevation) / resolution**2
     edge = min(RELIEF_CELL, *elevation.shape)
     rows, columns = (n // edge for n in elevation.shape)
     cells = elevation[: rows * edge, : columns * edge].reshape(rows, edge, columns * edge)
