@@ -20,18 +20,8 @@ from benchmarks.measure import ROOT, Rows
 from heatflow.grid.grids import Grid
 
 STAGES = (
-    "terrain",
-    "wells",
-    "tile",
-    "filter",
-    "split",
-    "normalize",
-    "train",
-    "baselines",
-    "evaluate",
-    "saliency",
-    "map",
-)
+    "terrain", "wells", "tile", "filter", "split", "normalize", "train", "baselines", "evaluate", "saliency", "map",
+)  # fmt: skip
 WIDTH, HEIGHT, RESOLUTION = 38_000, 35_000, 30
 WELLS = 2_080  # at random over 33,250 tiles: some 2,000 tiles hold one
 CHANGES = {  # less work, as much memory

@@ -10,11 +10,12 @@ from pathlib import Path
 import rasterio
 from tqdm import tqdm
 
+from heatflow.compute.memory import keep_freed_memory
 from heatflow.config.load import load
 from heatflow.config.schema import Params
 from heatflow.errors import InputError, fault_of_machine, printable
 
-GDAL = {"GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_CACHEMAX": 256}  # of a stage alone: a notebook keeps its own
+GDAL = {"GDAL_NUM_THREADS": "ALL_CPUS", "GDAL_CACHEMAX": 256_000_000}  # bytes; of a stage alone
 
 
 def read_params(names: tuple[str, ...]) -> Params:
@@ -28,12 +29,11 @@ def progress(total: int, what: str, unit: str) -> tqdm:
 
 
 def run(main: Callable[[], None], inputs: Iterable[Path] = ()) -> None:
-    """Run a stage; where it fails, print one message and end the process with an exit code.
+    """Run a stage, which reads the files `inputs`; where it fails, print one message and end with an exit code.
 
-    0: done. 2: input that cannot be used. 3: the machine failed: no space, no permission, no memory. 130: interrupted.
-    `inputs` are the files of earlier stages that it reads.
-    """
+    0: done. 2: unusable input. 3: the machine failed: no space, no permission, no memory. 130: interrupted."""
     name = Path(sys.argv[0]).stem
+    keep_freed_memory()
     try:
         with _library_messages(), rasterio.Env(**GDAL):
             if missing := [str(path) for path in inputs if not path.exists()]:

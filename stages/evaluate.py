@@ -43,11 +43,8 @@ def main() -> None:
     figures.save(figures.confusion_figure(*confusion), at.METRICS / "confusion.png")
     figures.save(figures.curves_figure(curves, p.tile.n_classes), at.METRICS / "curves.png")
     table = evaluation.tables["baselines"]
-    say(
-        messages.evaluation_lines(
-            evaluation.metrics, table, p.tile.binary_edge, at.EVALUATION, at.TABLES / "baselines.csv"
-        )
-    )
+    where = at.EVALUATION, at.TABLES / "baselines.csv"
+    say(messages.evaluation_lines(evaluation.metrics, table, p.tile.binary_edge, *where))
     warn(messages.evaluation_warnings(len(predicted.members())))
 
 

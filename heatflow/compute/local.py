@@ -12,6 +12,8 @@ from pathlib import Path
 import joblib
 import psutil
 
+from heatflow.compute.memory import keep_freed_memory
+
 RESERVE = 1e9  # bytes of memory left to everything else
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")  # of a container
 
@@ -68,6 +70,7 @@ def pool(workers: int, task: Callable) -> Iterator[tuple[ProcessPoolExecutor, in
 def _begin() -> None:
     """In a worker: compute with one thread, leave Ctrl-C to the parent, and end with it even if it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = "1"  # of libraries that a task loads later
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

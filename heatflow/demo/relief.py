@@ -1,6 +1,7 @@
 """Terrain of the synthetic region: tilted blocks, volcanic fields, erosion, alluvium, and the edge of the survey."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import fft, ndimage
@@ -13,7 +14,12 @@ Window = tuple[tuple[slice, slice], np.ndarray, np.ndarray]  # slices of pixels,
 
 def shape_terrain(grid: Grid, segments: list[Segment], rng: np.random.Generator) -> np.ndarray:
     """Elevation above the regional trend, metres; float64 array (height, width)."""
-    return _weather(grid, _fault_blocks(grid, segments) + _volcanic_fields(grid, rng), rng)
+    with ThreadPoolExecutor(1) as beside:  # only the blocks draw no random numbers
+        blocks, hills = beside.submit(_fault_blocks, grid, segments), _volcanic_fields(grid, rng)
+        rough = _fractal(grid, rng, slope=3.0, longest=15e3)
+        canyons = _fractal(grid, rng, slope=3.4, longest=9e3, stretch=2.5)
+        waves = _fractal(grid, rng, slope=3.0, longest=250e3)
+        return _weather(blocks.result() + hills, rough, canyons, waves, grid.resolution)
 
 
 def _fault_blocks(grid: Grid, segments: list[Segment]) -> np.ndarray:
@@ -24,6 +30,8 @@ def _fault_blocks(grid: Grid, segments: list[Segment]) -> np.ndarray:
         half, far = s.length / 2, 4 * s.width
         reach = half * abs(sin) + far * abs(cos), half * abs(cos) + far * abs(sin)
         window, dx, dy = window_around(grid, s.x, s.y, *reach)
+        if not (dx.size and dy.size):
+            continue
         along, right = dx * sin + dy * cos, dx * cos - dy * sin
         here = (np.abs(along) < half) & (np.abs(right) < far)
         along, right = along[here], right[here]
@@ -68,15 +76,12 @@ def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
     return footwall + hanging
 
 
-def _weather(grid: Grid, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _weather(blocks: np.ndarray, rough: np.ndarray, canyons: np.ndarray, waves: np.ndarray, res: float) -> np.ndarray:
     """Turn bare blocks into terrain: canyons cut into the ranges, fractal roughness, basins filled with alluvium."""
-    res = grid.resolution
-    rough = _fractal(grid, rng, slope=3.0, longest=15e3)
-    canyons = _fractal(grid, rng, slope=3.4, longest=9e3, stretch=2.5)
     terrain = 2400 * np.tanh(blocks / 2400) + 110 * rough
     steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), 1200 / res)
     terrain += steep * (60 - 150 * np.exp(-((canyons / 0.35) ** 2)))
-    terrain += 130 * _fractal(grid, rng, slope=3.0, longest=250e3)
+    terrain += 130 * waves
     floor, fan = 60.0, 110.0  # alluvium buries what lies below the floor; fans grade into it over `fan` metres
     terrain = floor + fan * np.logaddexp(0, (terrain - floor) / fan) + 4 * rough
     return terrain - terrain.mean()
@@ -94,8 +99,10 @@ def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: flo
     amplitude = (along**2 + across**2 + longest**-2.0) ** (-(slope + 1) / 4)
     amplitude[0, 0] = 0
     noise = fft.rfft2(rng.standard_normal(grid.shape, dtype=np.float32), workers=-1)
-    field = fft.irfft2(noise * amplitude, s=grid.shape, workers=-1)
-    return field / field.std()
+    noise *= amplitude
+    field = fft.irfft2(noise, s=grid.shape, workers=-1, overwrite_x=True)
+    field /= field.std()
+    return field
 
 
 def long_waves(x: np.ndarray, y: np.ndarray, amplitude: float, rng: np.random.Generator) -> np.ndarray:

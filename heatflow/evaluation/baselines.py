@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -51,7 +51,19 @@ def shrunk(seed: int) -> ClassifierMixin:
 
 def trees(seed: int) -> ClassifierMixin:
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, 2006) whose leaves hold five tiles or more."""
-    return ExtraTreesClassifier(TREES, min_samples_leaf=5, random_state=seed)
+    return _IndicatorTrees(TREES, min_samples_leaf=5, max_features="sqrt", random_state=seed)
+
+
+class _IndicatorTrees(ExtraTreesRegressor):
+    """Trees of class indicators, whose squared error is the Gini impurity: the trees of `ExtraTreesClassifier`, which
+    inspects the classes again for each tree and takes twice as long."""
+
+    def fit(self, columns: np.ndarray, label: np.ndarray) -> "_IndicatorTrees":
+        self.classes_, index = np.unique(label, return_inverse=True)
+        return super().fit(columns, np.eye(len(self.classes_))[index])
+
+    def predict_proba(self, columns: np.ndarray) -> np.ndarray:
+        return self.predict(columns)
 
 
 def out_of_fold(columns: np.ndarray, label: np.ndarray, roles: np.ndarray, classes: int,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from scipy import ndimage
 
 from heatflow.geo.attributes import block_mean
 
@@ -36,13 +35,16 @@ def terrain_statistics(tile: np.ndarray, resolution: float) -> np.ndarray:
     >>> terrain_statistics(ramp, resolution=200)[5::4]
     array([0.1, 0.1, 0.1])
     """
-    z = tile[np.isfinite(tile)].astype(np.float64)
+    tile = tile.astype(np.float64)
+    z = tile[np.isfinite(tile)]
     if not z.size:
         return np.zeros(5 + 4 * len(SCALES))
-    spread = z.std() or 1.0
-    statistics = [z.mean(), z.std(), ((z - z.mean()) ** 3).mean() / spread**3, *np.quantile(z, [0.1, 0.9])]
+    mean, spread = z.mean(), z.std()
+    above = z - mean
+    skewness = (above * above * above).mean() / (spread or 1.0) ** 3  # numpy's third power takes ten times as long
+    statistics = [mean, spread, skewness, *np.quantile(z, [0.1, 0.9], overwrite_input=True)]
     for scale in SCALES:
-        statistics += _shape(block_mean(tile.astype(np.float64), scale), scale * resolution)
+        statistics += _shape(block_mean(tile, scale) if scale > 1 else tile, scale * resolution)
     return np.array(statistics)
 
 
@@ -75,13 +77,18 @@ def _shape(elevation: np.ndarray, resolution: float) -> list[float]:
     """Mean and 90th percentile of the slope, standard deviation of the curvature, and mean relief of cells."""
     if min(elevation.shape) < 3:
         return [0.0] * 4
-    slope = np.hypot(*np.gradient(elevation, resolution))
-    curvature = ndimage.laplace(elevation) / resolution**2
+    down, right = np.gradient(elevation, resolution)
+    slope = np.sqrt(down * down + right * right)
+    z = np.pad(elevation, 1, mode="edge")
+    around = z[2:, 1:-1] + z[:-2, 1:-1] + z[1:-1, 2:] + z[1:-1, :-2]
+    curvature = (around - 4 * elevation) / resolution**2
     edge = min(RELIEF_CELL, *elevation.shape)
     rows, columns = (n // edge for n in elevation.shape)
-    cells = elevation[: rows * edge, : columns * edge].reshape(rows, edge, columns, edge)
-    relief = np.nanmax(cells, axis=(1, 3), initial=-np.inf) - np.nanmin(cells, axis=(1, 3), initial=np.inf)
+    cells = elevation[: rows * edge, : columns * edge].reshape(rows, edge, columns * edge)
+    ends = ((end, end.reduce(cells, axis=1).reshape(rows, columns, edge)) for end in (np.fmax, np.fmin))
+    high, low = (end.reduce(of_columns, axis=2) for end, of_columns in ends)
+    relief = high - low
     slope, curvature, relief = (values[np.isfinite(values)] for values in (slope, curvature, relief))
-    steep = (slope.mean(), np.quantile(slope, 0.9)) if slope.size else (0.0, 0.0)
+    steep = (slope.mean(), np.quantile(slope, 0.9, overwrite_input=True)) if slope.size else (0.0, 0.0)
     bent = curvature.std() * 1e6 if curvature.size else 0.0
     return [*steep, bent, relief.mean() if relief.size else 0.0]

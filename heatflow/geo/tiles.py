@@ -127,13 +127,8 @@ def label_tiles(
     return table, np.setdiff1d(np.arange(len(pixel_row)), index)
 
 
-def cut_tiles(
-    dataset: DatasetReader,
-    tiles: TileGrid,
-    table: pd.DataFrame,
-    path: Path,
-    on_tile: Callable[[], object] = lambda: None,
-) -> pd.DataFrame:
+def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path: Path,
+              on_tile: Callable[[], object] = lambda: None) -> pd.DataFrame:  # fmt: skip
     """Cut the tiles of a table out of a raster, a row of tiles at a time, into one packed array.
 
     Parameters

@@ -19,14 +19,9 @@ COG = {
 
 
 def write_cog(
-    path: str | Path,
-    grid: Grid,
-    strips: Iterator[tuple[int, np.ndarray]],
-    *,
-    bands: tuple[str, ...] = ("elevation",),
-    units: str = "m",
-    on_strip: Callable[[int], object] = lambda rows: None,
-) -> None:
+    path: str | Path, grid: Grid, strips: Iterator[tuple[int, np.ndarray]], *, bands: tuple[str, ...] = ("elevation",),
+    units: str = "m", on_strip: Callable[[int], object] = lambda rows: None,
+) -> None:  # fmt: skip
     """Write strips of rows as a cloud-optimised GeoTIFF: tiled, compressed, with overviews; float32, nodata NaN.
 
     Parameters

@@ -13,7 +13,6 @@ import pandas as pd
 import shapely
 from rasterio import Env
 from rasterio.windows import Window
-from scipy.stats import spearmanr
 
 from heatflow.compute.mapping import map_in_order
 from heatflow.compute.task import OpeningTask
@@ -33,7 +32,7 @@ from heatflow.prediction.ensemble import Ensemble
 
 AT_ONCE = 200  # windows that are held in memory
 MEMORY = 1.2e9  # bytes that a process which predicts takes
-CACHE = 64  # megabytes of the raster that it keeps
+CACHE = 64_000_000  # bytes of the raster that it keeps
 MOST_PIXELS = 100_000_000  # of the map, for which memory is allocated at once
 
 
@@ -74,9 +73,9 @@ class PredictionMap:
         """
         above, tile = self.layers.above, self.ensemble.tile
         tops, lefts = (tiles[name].to_numpy() * tile.step for name in ("row", "col"))
-        at_tiles = at_centres(above, self.window_grid, tops, lefts)
-        on_map = np.isfinite(at_tiles)
-        out_of_fold = tiles[tile.class_columns[tile.first_high :]].sum(axis=1).to_numpy()
+        at_tiles = pd.Series(at_centres(above, self.window_grid, tops, lefts), tiles.index)
+        out_of_fold = tiles[tile.class_columns[tile.first_high :]].sum(axis=1)
+        both = pd.concat([at_tiles, out_of_fold], axis=1)  # scipy's rank correlation takes a second to import
         return {
             **self.counts,
             "mapped_share": float(np.isfinite(above)[self.valid >= LEAST_TERRAIN].mean()),
@@ -84,8 +83,8 @@ class PredictionMap:
             "applicability_threshold": self.ensemble.applicability.threshold,
             "mean_probability": float(np.nanmean(above)),
             "networks_per_window": float(self.windows["networks"].mean()),
-            "tiles_on_map": int(on_map.sum()),
-            "correlation_with_out_of_fold": float(spearmanr(at_tiles[on_map], out_of_fold[on_map]).statistic),
+            "tiles_on_map": int(at_tiles.count()),
+            "correlation_with_out_of_fold": both.corr(method="spearman").to_numpy()[0, 1],
         }
 
 
@@ -199,9 +198,7 @@ class MapTask(OpeningTask):
         return windows, valid, counts
 
 
-def predict_map(
-    task: MapTask, most: int = 20, on_done: Callable[[], object] = lambda: None
-) -> PredictionMap:  # fmt: skip
+def predict_map(task: MapTask, most: int = 20, on_done: Callable[[], object] = lambda: None) -> PredictionMap:
     """Predict every place of a region, rows of windows side by side.
 
     Parameters

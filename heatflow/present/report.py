@@ -26,22 +26,14 @@ NUMBERS = {  # metrics/*.json that the report reads, and the keys that it uses
 }
 TABLES = {  # tables that the report reads, and the columns that it uses
     "baselines": (
-        "prediction",
-        "metric",
-        "value",
-        "low",
-        "high",
-        "difference",
-        "difference_low",
-        "difference_high",
-        "verdict",
+        "prediction", "metric", "value", "low", "high", "difference", "difference_low", "difference_high", "verdict",
     ),
     "strata": ("wells", "prediction", "tiles", "high_share", "auc", "auc_low", "auc_high"),
     "statistics": ("wells", "prediction", "statistic", "auc", "auc_low", "auc_high"),
     "success_rate": ("prediction", "searched", "found"),
     "reliability": ("predicted", "observed"),
     "confusion": ("actual", "predicted"),
-}
+}  # fmt: skip
 MOST_ROWS = 600  # of the table of tiles
 
 
