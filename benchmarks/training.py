@@ -10,10 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from benchmarks.measure import Rows, apart, matrix_product, product_rate, side_by_side, times
+from heatflow.compute.memory import keep_freed_memory
 from heatflow.config.schema import Recipe
 from heatflow.learning import training
 from heatflow.learning.augment import pipeline
-from heatflow.learning.engine import Engine, keep_freed_memory
+from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import Part, TileSource
 

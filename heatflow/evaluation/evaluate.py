@@ -116,10 +116,14 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions)}
     by_class = dict(zip(tile.class_columns, probability.T, strict=True))
     tiles = table.assign(fold=fold, predicted=predicted, **by_class)
-    members = predictions.site_members()
-    of_classes = {} if members is None else dict(zip(tile.class_columns, members.mean(axis=0).T, strict=True))
+    scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
-    return Evaluation(tiles, there.assign(fold=fold[of_tile], **of_classes), metrics, curves, tables, matrix)
+    return Evaluation(tiles, scored, metrics, curves, tables, matrix)
+
+
+def _site_columns(predictions: Predictions, tile: Tile) -> dict[str, np.ndarray]:
+    members = predictions.site_members()
+    return {} if members is None else dict(zip(tile.class_columns, members.mean(axis=0).T, strict=True))
 
 
 def network_prediction(predictions: Predictions, first_high: int) -> Prediction:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from heatflow.compute.mapping import map_in_order
+from heatflow.compute.memory import keep_freed_memory
 from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Saliency
 from heatflow.explanation.ablation import ablation_effect
@@ -32,7 +33,6 @@ from heatflow.explanation.sanity import (
     randomisation,
 )
 from heatflow.explanation.verdict import verdict
-from heatflow.learning.engine import keep_freed_memory
 from heatflow.learning.training import reproducible
 
 Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function of the tiles, and its other arguments: few, and small

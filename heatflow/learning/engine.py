@@ -1,10 +1,8 @@
 """How a machine computes: on which device, in which precision, compiled or not."""
 
-import ctypes
 import os
-import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -146,17 +144,3 @@ def _run(network: NetworkInNetwork, tiles: torch.Tensor) -> torch.Tensor:
 def _compiled(device: str) -> Callable[[NetworkInNetwork, torch.Tensor], torch.Tensor]:
     # A function of the network, not a wrapper around one, so that the networks of all folds share the compiled code.
     return torch.compile(_run, dynamic=False, mode="reduce-overhead" if device == "cuda" else None)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep what is freed for the next step of training, rather than give it back to the kernel.
-
-    Every activation is a buffer of many megabytes. glibc maps and unmaps such buffers one by one, and the kernel clears
-    every page again: 8 % of a training step (benchmarks/README.md). Does nothing where the C library is another.
-    """
-    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(mmap_max, 0)
-            mallopt(trim_threshold, 2**31 - 1)

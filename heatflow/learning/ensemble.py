@@ -12,13 +12,14 @@ import pandas as pd
 import torch
 
 from heatflow.compute.mapping import map_in_order
+from heatflow.compute.memory import keep_freed_memory
 from heatflow.compute.task import OpeningTask, Unfinished
 from heatflow.config.schema import Params, Tile
 from heatflow.errors import InputError
 from heatflow.learning import training
 from heatflow.learning.augment import pipeline
 from heatflow.learning.checkpoints import Checkpoints, from_bytes, to_bytes
-from heatflow.learning.engine import Engine, keep_freed_memory
+from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.patches import PatchSampler, PatchSource, Terrain

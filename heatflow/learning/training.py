@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,14 +109,18 @@ class TileSource:
 def reproducible(seed: int) -> Iterator[None]:
     """Seed the global generator and use deterministic algorithms; afterwards both are as before."""
     devices = range(torch.cuda.device_count())
-    before = torch.are_deterministic_algorithms_enabled()
+    before = torch.get_deterministic_debug_mode()
+    if compiling := "torch._inductor.config" in sys.modules:  # else its import alone takes two seconds of a process
+        torch.use_deterministic_algorithms(True)
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before)
+            if compiling:
+                torch.use_deterministic_algorithms(before == 2)
+            torch.set_deterministic_debug_mode(before)
 
 
 def train_network(
