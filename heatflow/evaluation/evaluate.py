@@ -114,8 +114,7 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     }
     tables = _by_statistic(table, probability, baselines, target, tile, split.seed)
     tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions)}
-    by_class = dict(zip(tile.class_columns, probability.T, strict=True))
-    tiles = table.assign(fold=fold, predicted=predicted, **by_class)
+    tiles = table.assign(fold=fold, predicted=predicted, **dict(zip(tile.class_columns, probability.T, strict=True)))
     scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
     return Evaluation(tiles, scored, metrics, curves, tables, matrix)
