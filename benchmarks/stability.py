@@ -30,7 +30,7 @@ from stages import _paths as at
 RESULTS = Path(__file__).with_name("stability.csv")
 STAGES = ("train", "evaluate", "saliency")
 SALIENCY_METRICS = at.METRICS / "saliency.json"
-OWN = (at.MODELS, at.PREDICTIONS, at.SALIENCY, at.TABLES, at.CHECKPOINTS)  # of each run
+OWN = (at.MODELS, at.PREDICTIONS, at.SITE_PREDICTIONS, at.SALIENCY, at.TABLES, at.CHECKPOINTS)  # of each run
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 NUMBERS = (
     "auc_high", "site_auc", "accuracy", "quadratic_kappa", "loss", "area_for_half", "added.loss",
