@@ -267,6 +267,9 @@ class Saliency(Section):
     smooth_shifts: int = Field(1, ge=1, le=12)
     """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
     maps"""
+    shuffled: bool = False
+    """whether maps are also compared with those of a network trained on shuffled labels: as long a training as that of
+    a fold"""
     batch_size: Count = 20
     """tiles at a time"""
 
