@@ -20,9 +20,8 @@ from heatflow.explanation.distance_profile import distance_table
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
 from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
-from heatflow.explanation.removal import Curves, mean_curves, removal_scores
+from heatflow.explanation.removal import Curves, removal_scores
 from heatflow.explanation.sanity import (
-    RANDOM_ORDERS,
     Weights,
     control_curves,
     find_removable,
@@ -139,8 +138,7 @@ def explain(
     tested = next((name for name in TESTED if name in known), None)
     controls = ["random", *CONTROLS] if tested else []
     results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
-    *at_random, of_slope = islice(results, RANDOM_ORDERS + 1)
-    curves = {"random": mean_curves(at_random), "slope": of_slope}
+    curves = {name: next(results) for name in ("random", "slope")}
     block, compared = tiles.block[tiles.sample[places]], dict(curves)
     scored = {name: next(results) for name in controls}
     distances = [scored[name][1] for name in ("slope", "edge") if tested]
@@ -187,7 +185,7 @@ def _tests(
 ) -> list[Item]:  # fmt: skip
     """What is tested, in the order in which `explain` takes the results."""
     shifts, draws, target = saliency.smooth_shifts, saliency.draws, saliency.target
-    items: list[Item] = [(control_curves, (target, places, control)) for control in (*range(RANDOM_ORDERS), "slope")]
+    items: list[Item] = [(control_curves, (target, places, control)) for control in ("random", "slope")]
     items += [(score, (tested, control)) for control in controls]
     for method in saliency.methods:
         items += [(randomisation, (method, target, shuffled)), (method_curves, (target, places, method))]
@@ -223,7 +221,7 @@ def score(
         ranked, strength = importance(maps_of, maps), np.abs(maps)
     else:
         ranked = strength = known.control(maps_of)
-    table = distance_table({maps_of: strength}, known.distance, DISTANCES, tiles.groups(known.index))
+    table = distance_table(maps_of, strength, known.distance, DISTANCES, tiles.groups(known.index))
     return known.score(ranked, tiles.predicted_high[known.index]), table
 
 

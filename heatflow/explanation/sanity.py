@@ -20,7 +20,6 @@ from heatflow.learning.network import NetworkInNetwork
 RANDOMISED = 16  # tiles of the tests that randomise parameters or labels
 REMOVED = 50  # tiles of the deletion and insertion curves
 LEAST_LOSS = 0.1  # probability that a tile must lose with all of its detail; elsewhere deletion has nothing to show
-RANDOM_ORDERS = 2  # whose mean curve is the random control
 MOST_WITHOUT_CLASSIFIER = 0.9  # rank correlation above which a map hardly depends on the classifier
 MOST_WITHOUT_ALL = 0.5  # rank correlation above which a map hardly depends on any parameter
 
@@ -89,8 +88,8 @@ def find_removable(tiles: ExplainedTiles, explained: str | int) -> np.ndarray:
     return spread(np.flatnonzero(loss >= LEAST_LOSS), REMOVED)
 
 
-def control_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarray, control: str | int) -> Curves:
-    """Deletion and insertion of tiles in an order that needs no network: that of "slope", or a random order's number.
+def control_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarray, control: str) -> Curves:
+    """Deletion and insertion of tiles in an order that needs no network: that of "slope", or "random".
 
     Parameters
     ----------
@@ -99,11 +98,11 @@ def control_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarr
         See `ExplainedTiles.target`.
     places : int array, shape (m,)
         Of the tiles in the sample.
-    control : str or int
+    control : str
     """
     order = tiles.attributes["slope"][places]
-    if not isinstance(control, str):
-        order = np.random.default_rng(tiles.seed).random((RANDOM_ORDERS, *order.shape))[control]
+    if control == "random":
+        order = np.random.default_rng(tiles.seed).random(order.shape)
     return _curves(tiles, explained, places, order)
 
 

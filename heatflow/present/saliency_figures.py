@@ -13,6 +13,7 @@ from heatflow.explanation.attribution import TITLES
 from heatflow.explanation.explain import DISTANCES, Explanation
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.method_maps import MethodMaps
+from heatflow.explanation.removal import STEPS
 from heatflow.explanation.sanity import MOST_WITHOUT_ALL, MOST_WITHOUT_CLASSIFIER
 from heatflow.present.figures import hillshade, north_arrow, scale_bar
 
@@ -128,7 +129,7 @@ def sanity_figure(explanation: Explanation) -> Figure:
         for name, curve in explanation.curves.items():
             colour, mark, title = STYLES[name]
             if len(values := getattr(curve, kind)):
-                share, control = np.linspace(0, 100, values.shape[1]), name in ("random", "slope")
+                share, control = 100 * STEPS, name in ("random", "slope")
                 style, label = (":", title) if control else ("-", None)
                 axes.plot(share, values.mean(axis=0), color=colour, marker=mark, ls=style, ms=4, label=label)
         axes.set(xlabel=f"share of the terrain {action}, %", ylabel="probability of what is explained")
