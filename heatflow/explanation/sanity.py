@@ -17,7 +17,7 @@ from heatflow.explanation.randomisation import fit_shuffled_labels, randomisatio
 from heatflow.explanation.removal import Curves, removal_curves
 from heatflow.learning.network import NetworkInNetwork
 
-RANDOMISED = 16  # tiles of the tests that randomise parameters or labels
+RANDOMISED = 8  # tiles of the tests that randomise parameters or labels
 REMOVED = 50  # tiles of the deletion and insertion curves
 LEAST_LOSS = 0.1  # probability that a tile must lose with all of its detail; elsewhere deletion has nothing to show
 MOST_WITHOUT_CLASSIFIER = 0.9  # rank correlation above which a map hardly depends on the classifier
