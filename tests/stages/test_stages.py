@@ -289,7 +289,7 @@ def after(name):
 
 
 def test_several_seeds_repeats_and_a_random_split_are_scored_side_by_side(finished, inputs):
-    changes = TINY | {"data": inputs, "saliency": {"methods": ["gradient"]}}
+    changes = TINY | {"data": inputs, "saliency": {"methods": ["gradient"], "shuffled": True}}
     changes["split"] = TINY["split"] | {"repeats": 2, "optimism": True}
     changes["train"] = TINY["train"] | {"seeds": 2, "early_stopping": 1, "class_weights": True}
     finished.run_all(after("filter"), **changes)
