@@ -22,7 +22,9 @@ from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
     "data.elevation", "data.faults", "data.lookalikes", "data.structures", "saliency", "split.block_size", "split.seed",
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.device",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.batch_size",
+    "train.class_weights", "train.device", "train.epochs", "train.lr", "train.momentum", "train.optimizer",
+    "train.schedule", "train.weight_decay",
 )  # fmt: skip
 FIGURES = METRICS / "saliency"
 INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)
@@ -56,7 +58,7 @@ def main() -> None:
             save(maps_figure(maps, task.opened, p.saliency.target), figures / f"{maps.method}.png")
 
         with progress(0, "maps, then tests", "item") as bar:
-            found = explain(task, p.saliency, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
+            found = explain(task, p.saliency, p.train, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
         for name, figure in summary_figures(found).items():
             save(figure, figures / f"{name}.png")
         write_csv(rasters / "association.csv", found.tile_association)

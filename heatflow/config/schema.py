@@ -262,9 +262,9 @@ class Train(Recipe):
 
 class Saliency(Section):
     methods: Annotated[list[Method], Field(min_length=1)] = [*get_args(Method)]
-    target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = "predicted"
-    """what is explained: the score of the class predicted for each tile, the log-odds of being above tile.binary_edge
-    (high), or the score of one class by its number, the same for every tile"""
+    target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = "high"
+    """what is explained: the log-odds of being above tile.binary_edge (high), the score of the class predicted for each
+    tile, or the score of one class by its number; predicted: tiles of two classes have no common sign"""
     per_class: bool = False
     """whether each raster also has a band for each class"""
     draws: int = Field(999, ge=999, le=100_000)
@@ -272,6 +272,9 @@ class Saliency(Section):
     smooth_shifts: int = Field(1, ge=1, le=12)
     """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
     maps"""
+    shuffled: bool = False
+    """whether maps are also compared with those of a network trained on shuffled labels: as long a training as that of
+    a fold"""
     batch_size: Count = 20
     """tiles at a time"""
 

@@ -6,15 +6,15 @@ the tile. The difference of the two losses is the effect of the features themsel
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import gaussian_filter
 
 from heatflow.evaluation.intervals import mean_with_interval
 from heatflow.explanation.known_features import LEAST_TILES, KnownFeatures
 from heatflow.explanation.out_of_fold import OutOfFoldNetworks
-from heatflow.geo.attributes import block_mean
+from heatflow.geo.attributes import block_mean, gaussian_matrix
 
 EDGE = 5.0  # pixels, standard deviation that softens the edges of what is smoothed away
 EVERY = 4  # pixels by which a figure is moved
@@ -61,7 +61,8 @@ def find_places(near: np.ndarray, steepness: np.ndarray, sigma: float = EDGE) ->
     sigma : float, optional
         Standard deviation that softens the edges, pixels.
     """
-    features = gaussian_filter(near.astype(np.float32), (0, sigma, sigma))
+    soften = gaussian_matrix(near.shape[-1], sigma)
+    features = soften @ near.astype(np.float32) @ soften.T
     elsewhere = np.empty((TURNS, *near.shape), dtype=np.float32)
     for k, figure in enumerate(features):
         coarse, steep = block_mean(figure, EVERY), np.nan_to_num(block_mean(steepness[k], EVERY))
@@ -77,7 +78,7 @@ def find_places(near: np.ndarray, steepness: np.ndarray, sigma: float = EDGE) ->
             down, right = np.unravel_index(worse[turn].argmin(), worse[turn].shape)
             # softened in its new place: an edge that the tile's border cut off would be a cliff inside of it
             moved = np.roll(np.rot90(near[k], turn), (down * EVERY, right * EVERY), (0, 1))
-            elsewhere[turn, k] = gaussian_filter(moved.astype(np.float32), sigma)
+            elsewhere[turn, k] = soften @ moved.astype(np.float32) @ soften.T
     return Places(features, elsewhere)
 
 
@@ -124,13 +125,16 @@ def ablation_effect(known: KnownFeatures, networks: OutOfFoldNetworks) -> dict[s
         count (``tiles``, of ``tiles_with_features``); with fewer than LEAST_TILES the effect is NaN. ``steepness`` and
         ``steepness_elsewhere`` are their means in degrees.
     """
-    background, steepness = known.attribute("background"), known.attribute("steepness")
+    steepness = known.attribute("steepness")
     places = find_places(known.near, steepness)
-    elevation = networks.without_gaps(known.index, background)
-    lost, elsewhere = losses(lambda z: networks.high_log_odds(known.index, z), elevation, background, places)
     steep, steep_elsewhere = places.steepness(steepness)
     matched = np.abs(steep - steep_elsewhere.mean(axis=0)) <= MATCHED
-    counted = matched & (matched.sum() >= LEAST_TILES)
+    lost, elsewhere = np.full((2, len(matched)), np.nan)
+    if matched.sum() >= LEAST_TILES:
+        index, background = known.index[matched], known.attribute("background")[matched]
+        some = Places(places.features[matched], places.elsewhere[:, matched])
+        evidence = partial(networks.high_log_odds, index)
+        lost[matched], elsewhere[matched] = losses(evidence, networks.without_gaps(index, background), background, some)
     effects: dict[str, float] = {
         "tiles": int(matched.sum()),
         "tiles_with_features": len(known.index),
@@ -138,5 +142,5 @@ def ablation_effect(known: KnownFeatures, networks: OutOfFoldNetworks) -> dict[s
         "steepness_elsewhere": float(steep_elsewhere[:, matched].mean()) if matched.any() else float("nan"),
     }
     for name, values in (("lost", lost), ("lost_elsewhere", elsewhere), ("effect", lost - elsewhere)):
-        effects |= mean_with_interval(np.where(counted, values, np.nan), known.block, known.seed, name)
+        effects |= mean_with_interval(values, known.block, known.seed, name)
     return effects

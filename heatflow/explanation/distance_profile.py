@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 
-def distance_profile(strength: np.ndarray, distance: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Mean over tiles of a map's mean strength at each distance from a feature, over its mean in the whole tile.
+def distance_profiles(strength: np.ndarray, distance: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """A map's mean strength at each distance from a feature, over its mean in the whole tile.
 
     Parameters
     ----------
@@ -18,11 +18,11 @@ def distance_profile(strength: np.ndarray, distance: np.ndarray, edges: np.ndarr
 
     Returns
     -------
-    float64 array, shape (bins,)
-        NaN for bins without a pixel.
+    float64 array, shape (n, bins)
+        NaN for bins without a pixel, and for maps that are zero everywhere.
     """
-    rows = []
-    for values, away in zip(strength, distance, strict=True):
+    profiles = np.full((len(strength), len(edges) - 1), np.nan)
+    for k, (values, away) in enumerate(zip(strength, distance, strict=True)):
         there = np.isfinite(values) & np.isfinite(away)
         bins = np.digitize(away[there], edges) - 1
         inside = (bins >= 0) & (bins < len(edges) - 1)
@@ -30,21 +30,21 @@ def distance_profile(strength: np.ndarray, distance: np.ndarray, edges: np.ndarr
         if mean > 0:
             count = np.bincount(bins[inside], minlength=len(edges) - 1)
             total = np.bincount(bins[inside], values[there][inside], minlength=len(edges) - 1)
-            rows.append(np.where(count > 0, total / np.maximum(count, 1) / mean, np.nan))
-    profiles = np.array(rows).reshape(-1, len(edges) - 1)
-    counted = np.isfinite(profiles).sum(axis=0)
-    return np.where(counted > 0, np.nansum(profiles, axis=0) / np.maximum(counted, 1), np.nan)
+            profiles[k, count > 0] = (total / np.maximum(count, 1) / mean)[count > 0]
+    return profiles
 
 
 def distance_table(
-    maps: dict[str, np.ndarray], distance: np.ndarray, edges: np.ndarray, groups: dict[str, np.ndarray]
+    name: str, strength: np.ndarray, distance: np.ndarray, edges: np.ndarray, groups: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """`distance_profile` of each map in each group of tiles.
+    """Mean of the `distance_profiles` of a map in each group of tiles.
 
     Parameters
     ----------
-    maps : dict of str to float array, shape (n, size, size)
-        Strength by name, not negative.
+    name : str
+        Of the map.
+    strength : float array, shape (n, size, size)
+        Not negative, NaN for no data.
     distance : float array, shape (n, size, size)
         Metres.
     edges : float array, shape (bins + 1,)
@@ -56,14 +56,10 @@ def distance_table(
     DataFrame
         ``map``, ``group``, ``tiles``, ``near`` and ``far`` (m), ``strength``.
     """
-    columns = {"near": edges[:-1], "far": edges[1:]}
-    rows = [
-        pd.DataFrame(
-            {"map": name, "group": group, "tiles": int(here.sum())}
-            | columns
-            | {"strength": distance_profile(values[here], distance[here], edges)}
-        )
-        for name, values in maps.items()
-        for group, here in groups.items()
-    ]
+    profiles, rows = distance_profiles(strength, distance, edges), []
+    for group, here in groups.items():
+        counted = np.isfinite(profiles[here]).sum(axis=0)
+        mean = np.where(counted > 0, np.nansum(profiles[here], axis=0) / np.maximum(counted, 1), np.nan)
+        columns = {"near": edges[:-1], "far": edges[1:], "strength": mean}
+        rows.append(pd.DataFrame({"map": name, "group": group, "tiles": int(here.sum())} | columns))
     return pd.concat(rows, ignore_index=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from heatflow.compute.mapping import map_in_order
 from heatflow.compute.memory import keep_freed_memory
 from heatflow.compute.task import OpeningTask
-from heatflow.config.schema import Saliency
+from heatflow.config.schema import Recipe, Saliency
 from heatflow.explanation.ablation import ablation_effect
 from heatflow.explanation.association import associate_maps
 from heatflow.explanation.attribution import TITLES, importance
@@ -21,9 +21,8 @@ from heatflow.explanation.distance_profile import distance_table
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
 from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
-from heatflow.explanation.removal import Curves, mean_curves, removal_scores
+from heatflow.explanation.removal import Curves, removal_scores
 from heatflow.explanation.sanity import (
-    RANDOM_ORDERS,
     Weights,
     control_curves,
     find_removable,
@@ -105,40 +104,41 @@ class ExplanationTask(OpeningTask):
 
 
 def explain(
-    task: ExplanationTask, saliency: Saliency, skill_low: float, *,
+    task: ExplanationTask, saliency: Saliency, recipe: Recipe, skill_low: float, *,
     on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
     on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
     """Maps of every method, their tests, their association with the terrain, and the verdict.
 
-    Maps are made side by side and kept on disk. Then they are tested side by side, method by method.
+    Maps are made side by side and kept on disk, then tested side by side, method by method.
 
     Parameters
     ----------
     task : ExplanationTask
         The attributes of the sample are in the folder of its tiles; maps are kept there too.
     saliency : Saliency
+    recipe : Recipe
+        Of the networks.
     skill_low : float
         Lower end of the interval of the networks' AUC.
     on_maps : callable, optional
         Receives the maps of each method, once they are tested.
     on_items, on_done : callable, optional
-        The one receives the number of items whenever some begin, the other is called when one is done.
+        Receives the number of items whenever some begin; called when one is done.
     """
     tiles: ExplainedTiles = task.opened
+    on_gpu = tiles.networks.engine.device.type != "cpu"
 
     def side_by_side(items: list[Item]) -> Iterator[Any]:
         on_items(len(items))
-        on_gpu = tiles.networks.engine.device.type != "cpu"
         return map_in_order(task, items, memory=MEMORY, alone=on_gpu, on_done=on_done)
 
-    shuffled, places = _draw(tiles, saliency, side_by_side)
+    shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
     known = find_known_features(tiles)
     tested = next((name for name in TESTED if name in known), None)
     controls = ["random", *CONTROLS] if tested else []
     results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
-    *at_random, of_slope = islice(results, RANDOM_ORDERS + 1)
-    curves = {"random": mean_curves(at_random), "slope": of_slope}
+    curves = {name: next(results) for name in ("random", "slope")}
     block, compared = tiles.block[tiles.sample[places]], dict(curves)
     scored = {name: next(results) for name in controls}
     distances = [scored[name][1] for name in ("slope", "edge") if tested]
@@ -146,8 +146,7 @@ def explain(
     tables: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for method in saliency.methods:
         randomised, curves[method], statistics, table = islice(results, 4)
-        removal = removal_scores(curves[method], compared, block, tiles.seed)
-        methods[method] = statistics | judge(randomised, removal)
+        methods[method] = statistics | judge(randomised, removal_scores(curves[method], compared, block, tiles.seed))
         if tested:
             methods[method][tested], profile = next(results)
             distances.append(profile)
@@ -166,38 +165,39 @@ def explain(
 
 
 def _draw(
-    tiles: ExplainedTiles, saliency: Saliency, side_by_side: Callable[[list[Item]], Iterator[Any]]
-) -> tuple[Weights, np.ndarray]:
+    tiles: ExplainedTiles, saliency: Saliency, recipe: Recipe, side_by_side: Callable[[list[Item]], Iterator[Any]]
+) -> tuple[Weights | None, np.ndarray]:
     """Make all maps, and write them; the results of `fit_shuffled` and `find_removable`, which wait for no map."""
     explained = dict.fromkeys([saliency.target, *(range(tiles.tile.n_classes) if saliency.per_class else ())])
     parts = [*product(parts_of_maps(tiles), saliency.methods, explained)]
-    made = side_by_side(
-        [(fit_shuffled, ()), (find_removable, ()), *((make_maps, (*part, saliency.smooth_shifts)) for part in parts)]
-    )
-    shuffled, places = next(made), next(made)
+    items: list[Item] = [(fit_shuffled, (recipe,))] if saliency.shuffled else []
+    items += [(find_removable, (saliency.target,)), *((make_maps, (*part, saliency.smooth_shifts)) for part in parts)]
+    made = side_by_side(items)
+    shuffled, places = next(made) if saliency.shuffled else None, next(made)
     for (index, method, of), maps in zip(parts, made, strict=True):
         tiles.maps(method, of)[index] = maps
     return shuffled, places
 
 
 def _tests(
-    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights, places: np.ndarray, known: list[str],
+    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights | None, places: np.ndarray, known: list[str],
     tested: str | None, controls: list[str],
 ) -> list[Item]:  # fmt: skip
     """What is tested, in the order in which `explain` takes the results."""
-    shifts, draws = saliency.smooth_shifts, saliency.draws
-    items: list[Item] = [(control_curves, (places, control)) for control in (*range(RANDOM_ORDERS), "slope")]
+    shifts, draws, target = saliency.smooth_shifts, saliency.draws, saliency.target
+    items: list[Item] = [(control_curves, (target, places, control)) for control in ("random", "slope")]
     items += [(score, (tested, control)) for control in controls]
     for method in saliency.methods:
-        drawn = method, saliency.target
-        items += [(randomisation, (method, shuffled)), (method_curves, (places, *drawn, shifts))]
-        items += [(method_statistics, (*drawn, shifts)), (associate_maps, (draws, *drawn))]
-        items += [(score, (tested, method, shifts))] if tested else []
+        items += [(randomisation, (method, target, shuffled)), (method_curves, (target, places, method))]
+        items += [(method_statistics, (method, target, shifts)), (associate_maps, (draws, method, target))]
+        items += [(score, (tested, method, target, shifts))] if tested else []
     items += [(associate_maps, (draws, "edge_detector")), *((effect_of, (name,)) for name in known)]
     return [*items, *((dead_channels_of, (fold,)) for fold in np.unique(tiles.networks.data.test_fold).tolist())]
 
 
-def score(tiles: ExplainedTiles, name: str, maps_of: str, shifts: int = 1) -> tuple[dict[str, float], pd.DataFrame]:
+def score(
+    tiles: ExplainedTiles, name: str, maps_of: str, explained: str | int = "high", shifts: int = 1
+) -> tuple[dict[str, float], pd.DataFrame]:
     """Scores on known features, of a method's maps of the log-odds or of a control, and strength by distance to these.
 
     Parameters
@@ -207,15 +207,21 @@ def score(tiles: ExplainedTiles, name: str, maps_of: str, shifts: int = 1) -> tu
         Of the features.
     maps_of : str
         A method, or the name of a control.
+    explained : str or int, optional
+        What the maps on disk are of.
     shifts : int, optional
+        Of maps that are not on disk.
     """
     known = _known(tiles)[name]
     if maps_of in TITLES:
-        maps = tiles.networks.maps(maps_of, known.index, None, shifts)
+        if explained == "high":
+            maps = tiles.maps(maps_of, explained)[known.index]
+        else:
+            maps = make_maps(tiles, known.index, maps_of, "high", shifts)
         ranked, strength = importance(maps_of, maps), np.abs(maps)
     else:
         ranked = strength = known.control(maps_of)
-    table = distance_table({maps_of: strength}, known.distance, DISTANCES, tiles.groups(known.index))
+    table = distance_table(maps_of, strength, known.distance, DISTANCES, tiles.groups(known.index))
     return known.score(ranked, tiles.predicted_high[known.index]), table
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from heatflow.evaluation.intervals import mean_with_interval
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.out_of_fold import spread
-from heatflow.geo.attributes import STEEPNESS
+from heatflow.geo.attributes import STEEPNESS, gaussian_matrix
 
 NEAR_POINT = 5_000.0  # m, terrain that belongs to a structural setting
 NEAR_LINE = 1_500.0  # m, terrain that belongs to a fault or a range front
@@ -91,11 +90,12 @@ def score_maps(maps: np.ndarray, near: np.ndarray, bins: np.ndarray, sigma: floa
         ``auc_as_steep`` (of the latter, among equally steep surroundings), ``pointing`` (`pointing_game`).
     """
     some = (slice(None), slice(None, None, EVERY), slice(None, None, EVERY))
-    smooth = np.where(np.isfinite(maps), gaussian_filter(np.nan_to_num(maps), (0, sigma, sigma)), np.nan)
+    ranked, target, blur = maps[some], near[some], gaussian_matrix(maps.shape[-1], sigma)[::EVERY]
+    smooth = np.where(np.isfinite(ranked), blur @ np.nan_to_num(maps) @ blur.T, np.nan)
     return {
-        "auc": ranking(maps[some], near[some]),
-        "auc_smoothed": ranking(smooth[some], near[some]),
-        "auc_as_steep": ranking(smooth[some], near[some], bins[some]),
+        "auc": ranking(ranked, target),
+        "auc_smoothed": ranking(smooth, target),
+        "auc_as_steep": ranking(smooth, target, bins[some]),
         "pointing": pointing_game(maps, near).astype(float),
     }
 

@@ -9,7 +9,6 @@ from heatflow.config.schema import Saliency, Tile
 from heatflow.explanation.attribution import PER_ELEVATION, TITLES
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.lattice import lattice_share
-from heatflow.explanation.mosaic import Band
 from heatflow.explanation.out_of_fold import spread
 
 PART = 60  # tiles whose maps are made at a time
@@ -51,14 +50,10 @@ class MethodMaps:
     def units(self) -> str:
         return "score per km" if self.method in PER_ELEVATION else "score"
 
-    def bands(self, tile: Tile, target: str | int) -> dict[str, Band]:
-        """Bands of a raster by their descriptions: maps of the `target`, their size, then each class."""
-        title, explained = TITLES[self.method], tile.explained(target)
-        bands: dict[str, Band] = {
-            f"{title} of {explained}": (self.maps, np.asarray),
-            f"size of {title} of {explained}": (self.maps, np.abs),
-        }
-        return bands | {f"{title} of {tile.explained(k)}": (maps, np.asarray) for k, maps in enumerate(self.of_class)}
+    def bands(self, tile: Tile, target: str | int) -> dict[str, np.ndarray]:
+        """Bands of a raster by their descriptions: maps of the `target`, then each class."""
+        maps = {target: self.maps} | dict(enumerate(self.of_class))
+        return {f"{TITLES[self.method]} of {tile.explained(k)}": of for k, of in maps.items()}
 
     def limit(self) -> float:
         """98th percentile of the size over some tiles, for colours; 1 where that is 0."""

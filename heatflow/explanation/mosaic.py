@@ -1,6 +1,5 @@
 """Maps of tiles put back in their places: rasters of saliency on the grid of the terrain."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,10 @@ from heatflow.grid.grids import TileGrid
 from heatflow.io.rasters import write_cog
 
 STRIP = 256  # rows of the raster at a time
-Band = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]  # maps, and what is written of each, such as their size
 
 
 def mosaic(
-    maps: np.ndarray, row: np.ndarray, col: np.ndarray, tiles: TileGrid, first: int, last: int,
-    of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    maps: np.ndarray, row: np.ndarray, col: np.ndarray, tiles: TileGrid, first: int, last: int
 ) -> np.ndarray:  # fmt: skip
     """Rows `first` to `last` of the terrain's grid, with the maps in their places.
 
@@ -26,8 +23,6 @@ def mosaic(
         Of each tile on the tile grid.
     tiles : TileGrid
     first, last : int
-    of : callable, optional
-        Of a map, such as its size, `numpy.abs`.
 
     Returns
     -------
@@ -40,7 +35,7 @@ def mosaic(
     for k in np.flatnonzero((tops < last) & (tops + tiles.size > first)):
         top, left = int(tops[k]), int(lefts[k])
         r0, r1 = max(first, top), min(last, top + tiles.size)
-        part = of(maps[k, r0 - top : r1 - top])
+        part = maps[k, r0 - top : r1 - top]
         there = np.isfinite(part)
         place = slice(r0 - first, r1 - first), slice(left, left + tiles.size)
         total[place] += np.where(there, part, 0)
@@ -51,15 +46,15 @@ def mosaic(
 
 
 def write_maps(
-    path: Path, bands: dict[str, Band], row: np.ndarray, col: np.ndarray, tiles: TileGrid, units: str
+    path: Path, bands: dict[str, np.ndarray], row: np.ndarray, col: np.ndarray, tiles: TileGrid, units: str
 ) -> None:
     """Write maps of tiles as a cloud-optimised GeoTIFF on the grid of the terrain, strip by strip.
 
     Parameters
     ----------
     path : Path
-    bands : dict of str to (float32 array of shape (n, size, size), callable)
-        Maps and what is written of them, by the description of the band.
+    bands : dict of str to float32 array, shape (n, size, size)
+        Maps by the description of the band.
     row, col : int arrays, shape (n,)
         Of each tile on the tile grid.
     tiles : TileGrid
@@ -67,10 +62,7 @@ def write_maps(
     """
     height = tiles.grid.height
     strips = (
-        (
-            top,
-            np.stack([mosaic(maps, row, col, tiles, top, min(top + STRIP, height), of) for maps, of in bands.values()]),
-        )
+        (top, np.stack([mosaic(maps, row, col, tiles, top, min(top + STRIP, height)) for maps in bands.values()]))
         for top in range(0, height, STRIP)
     )
     write_cog(path, tiles.grid, strips, bands=tuple(bands), units=units)

@@ -11,13 +11,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from heatflow.learning.augment import pipeline
+from heatflow.config.schema import Recipe
 from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
-from heatflow.learning.training import Part, Recipe, TileSource, train_network
+from heatflow.learning.training import Part, TileSource, train_network
 
 CLASSIFIERS = 8  # random classifiers, one after the other, in the randomisation test
-SHUFFLED_EPOCHS = 8  # of a network on shuffled labels
 EVERY = 4  # pixels along each axis between those that are ranked
 
 
@@ -106,7 +105,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def fit_shuffled_labels(network: NetworkInNetwork, part: Part, batch_size: int, engine: Engine) -> NetworkInNetwork:
+def fit_shuffled_labels(network: NetworkInNetwork, part: Part, recipe: Recipe, engine: Engine) -> NetworkInNetwork:
     """A network of the same architecture, fitted to the same tiles with shuffled labels.
 
     It has learnt terrain, but nothing of heat flow.
@@ -117,15 +116,13 @@ def fit_shuffled_labels(network: NetworkInNetwork, part: Part, batch_size: int, 
         Its settings are used, its weights are not.
     part : Part
         The training tiles of a fold with their true labels.
-    batch_size : int
+    recipe : Recipe
+        That of the network given: a shorter training would leave other maps by itself. It is not stopped early, as
+        nothing is to be learnt for the validation part.
     engine : Engine
     """
     other = NetworkInNetwork(**network.settings)
     shuffled = Part(part.tiles, part.labels[torch.randperm(len(part.labels))])
-    recipe = Recipe(
-        epochs=SHUFFLED_EPOCHS, batch_size=batch_size, lr=0.005, optimizer="adamw", momentum=0, weight_decay=0,
-        schedule="one_cycle", class_weights=False, early_stopping=None,
-    )  # fmt: skip
-    source = TileSource(shuffled, pipeline(flip=False, rotation=0, noise=0))
-    train_network(other, source, Part(part.tiles[:1], part.labels[:1]), recipe, engine)
+    recipe = recipe.model_copy(update={"early_stopping": None})
+    train_network(other, TileSource(shuffled, nn.Identity()), Part(part.tiles[:1], part.labels[:1]), recipe, engine)
     return other.eval()

@@ -24,16 +24,16 @@ def verdict(
     methods : dict of str to dict
         For each method ``passed``, ``deletion`` and, under the name of the feature, scores of `KnownFeatures`.
     effects : dict of str to dict
-        For each kind of features its `ablation_effect`. Those of look-alikes and range fronts decide nothing; the
-        latter is told where neither structures nor faults are given.
+        For each kind of features its `ablation_effect`. That of range fronts decides nothing; it is told where neither
+        structures nor faults are given.
     controls : dict of str to dict
         Scores of maps that need no network, the best of which is told beside the map's.
 
     Returns
     -------
     dict
-        ``answer`` ("uses structure", "does not use structure" or "cannot be told"), ``method`` (the map that was asked,
-        by name, or None) and ``reasons``, sentences.
+        ``answer`` ("uses structure", "does not use structure" or "cannot be told"), ``method`` (the map that is
+        described, by name, or None) and ``reasons``, sentences.
 
     Examples
     --------
@@ -52,14 +52,19 @@ def verdict(
             f"{effects[feature]['tiles_with_features']}), or they lie in too few blocks, to measure an effect."
         )
     else:
-        effect, scores = effects[feature], methods[best][feature] if best else None
+        effect, alike = effects[feature], effects.get("lookalikes")
+        above = alike is None or not _has_interval(alike) or effect["effect_low"] > alike["effect_high"]
         reasons.append(
             f"Smoothing the {feature} away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of the high "
             f"classes beyond the cost of smoothing equally steep terrain elsewhere ({effect['tiles']} tiles)."
         )
-        reasons.append(_map(best, feature, scores, controls))
-        points = scores is not None and scores["auc_as_steep_low"] > 0.5
-        if skill_low > 0.5 and effect["effect_low"] > 0 and points:
+        if alike is not None and _has_interval(alike):
+            reasons.append(
+                f"The effect of look-alikes is {_with_interval(alike, 'effect', '+.3f')}: that of {feature} is "
+                f"{'' if above else 'not '}surely above it."
+            )
+        reasons.append(_map(best, feature, methods[best][feature] if best else None, controls))
+        if skill_low > 0.5 and effect["effect_low"] > 0 and above:
             answer = "uses structure"
         elif effect["effect_low"] > -NO_EFFECT and effect["effect_high"] < NO_EFFECT:
             answer = "does not use structure"
@@ -95,11 +100,12 @@ def _map(
     method: str | None, feature: str, scores: dict[str, float] | None, controls: dict[str, dict[str, float]]
 ) -> str:
     if method is None or scores is None:
-        return "No saliency map passed its sanity checks, so none is considered."
+        return "No saliency map passed its sanity checks, so none is described."
     best = max(controls, key=lambda name: controls[name]["auc_as_steep"])
     score = _with_interval(scores, "auc_as_steep", ".3f").removesuffix(")")
     return (
         f"Of the maps that passed their sanity checks, the one with the lowest deletion ({TITLES[method]}) ranks "
         f"terrain near {feature} above terrain with equally steep surroundings with a chance of {score}; "
-        f"{best.replace('_', ' ')} alone has {controls[best]['auc_as_steep']:.3f})."
+        f"{best.replace('_', ' ')} alone has {controls[best]['auc_as_steep']:.3f}). "
+        "This decides nothing."
     )

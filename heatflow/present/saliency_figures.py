@@ -13,6 +13,7 @@ from heatflow.explanation.attribution import TITLES
 from heatflow.explanation.explain import DISTANCES, Explanation
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.method_maps import MethodMaps
+from heatflow.explanation.removal import STEPS
 from heatflow.explanation.sanity import MOST_WITHOUT_ALL, MOST_WITHOUT_CLASSIFIER
 from heatflow.present.figures import hillshade, north_arrow, scale_bar
 
@@ -128,10 +129,10 @@ def sanity_figure(explanation: Explanation) -> Figure:
         for name, curve in explanation.curves.items():
             colour, mark, title = STYLES[name]
             if len(values := getattr(curve, kind)):
-                share, control = np.linspace(0, 100, values.shape[1]), name in ("random", "slope")
+                share, control = 100 * STEPS, name in ("random", "slope")
                 style, label = (":", title) if control else ("-", None)
                 axes.plot(share, values.mean(axis=0), color=colour, marker=mark, ls=style, ms=4, label=label)
-        axes.set(xlabel=f"share of the terrain {action}, %", ylabel="probability of the predicted class")
+        axes.set(xlabel=f"share of the terrain {action}, %", ylabel="probability of what is explained")
         axes.set_title(f"{kind.capitalize()}, the most salient first ({better} is better)", fontsize=9)
         if not axes.lines:
             axes.text(0.5, 0.5, "no tile loses anything with its detail", ha="center", transform=axes.transAxes)
@@ -150,14 +151,14 @@ def _randomisation(axes: Axes, methods: dict[str, dict[str, Any]]) -> None:
         steps = [*scores["after_randomised"]]
         between = next(key for key in scores if key.startswith("between_"))
         axes.plot([1, *scores["after_randomised"].values()], color=colour, marker=mark, label=title)
-        others = [scores["after_shuffled_labels"], scores[between]]
+        others = [scores.get("after_shuffled_labels", np.nan), scores[between]]
         axes.plot([len(steps) + 2, len(steps) + 3], others, color=colour, marker=mark, ls="")
     names = [name.replace("_", " ") for name in steps]
     labels = ["trained", *names, "", "labels shuffled", f"another of the {between.removeprefix('between_')}"]
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     for place, limit, label in ((1, MOST_WITHOUT_CLASSIFIER, None), (len(names), MOST_WITHOUT_ALL, "above it: fails")):
         axes.plot([place - 0.4, place + 0.4], [limit, limit], color=FAILED, lw=2, label=label)
-    title = "Randomised from the top down, labels shuffled: lower is better;\nanother trained network: higher"
+    title = "Randomised from the top down, labels shuffled (where tested): lower is better;\nanother network: higher"
     axes.set_title(title, fontsize=9)
     axes.set(ylim=(-0.1, 1.05), ylabel="rank correlation of |map| with the trained network's")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from heatflow.config.schema import Recipe
 from heatflow.explanation import randomisation
 from heatflow.explanation.attribution import attribute
 from heatflow.explanation.randomisation import fit_shuffled_labels, randomisation_test, randomised, rank_correlation
@@ -54,7 +55,7 @@ def test_a_network_of_shuffled_labels_has_learnt_something_else(network, tiles):
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
     before = {name: value.clone() for name, value in network.state_dict().items()}
     torch.manual_seed(0)
-    other = fit_shuffled_labels(network, Part(tiles, labels), 3, engine)
+    other = fit_shuffled_labels(network, Part(tiles, labels), Recipe(epochs=2, batch_size=3), engine)
     assert other.settings == network.settings
     assert not other.training
     assert not torch.equal(next(other.parameters()), next(network.parameters()))
@@ -80,6 +81,6 @@ def test_the_labels_that_reach_the_network_are_shuffled(network, tiles, monkeypa
     monkeypatch.setattr(randomisation, "train_network", lambda other, source, *_: reached.append(source.labels.clone()))
     labels = torch.arange(6) % 3
     torch.manual_seed(3)
-    fit_shuffled_labels(network, Part(tiles, labels), 4, Engine.choose("cpu", "float32", compile=False))
+    fit_shuffled_labels(network, Part(tiles, labels), Recipe(), Engine.choose("cpu", "float32", compile=False))
     assert sorted(reached[0].tolist()) == sorted(labels.tolist())
     assert not torch.equal(reached[0], labels)

@@ -21,7 +21,7 @@ def test_deletion_and_insertion_of_a_sum_are_known():
     assert (area(deletion) < 0.15).all()  # 1 / 16 of the terrain holds everything
     assert (area(insertion) > 0.85).all()
     backwards = curves_of_a_sum(lambda tile: -tile)
-    assert (area(backwards.deletion) > 0.85).all()
+    assert (area(backwards.deletion) > 0.75).all()  # a trapezium between the last two shares
     none = removal_curves(lambda z: z.sum(), *[np.empty((0, 40, 40))] * 3)
     assert none.deletion.shape == (0, len(STEPS))
 

@@ -23,9 +23,11 @@ def failed(**changes):
         ({"high": 0.01}, "does not lower the probability significantly"),
         ({"high": np.nan}, "Too few tiles"),
         ({"classifier": np.nan}, "random classifier"),
+        ({"shuffled": np.nan}, "shuffled labels"),
     ],
 )
 def test_a_map_fails_by_the_stated_rules(change, says):
     assert not failed()
+    assert not failed(shuffled=None)  # not tested
     (complaint,) = failed(**change)
     assert says in complaint

@@ -18,8 +18,8 @@ def matched(low):
     ("skill_low", "feature", "ablation", "passed", "low", "answer"),
     [
         (0.6, "structures", effect(0.1, 0.3), True, 0.55, "uses structure"),
-        (0.6, "structures", effect(0.1, 0.3), True, 0.48, "cannot be told"),
-        (0.6, "structures", effect(0.1, 0.3), False, 0.55, "cannot be told"),
+        (0.6, "structures", effect(0.1, 0.3), True, 0.48, "uses structure"),  # maps decide nothing
+        (0.6, "structures", effect(0.1, 0.3), False, 0.55, "uses structure"),
         (0.49, "structures", effect(0.1, 0.3), True, 0.55, "cannot be told"),
         (0.6, "faults", effect(-0.05, 0.05), True, 0.55, "does not use structure"),
         (0.6, "faults", effect(-0.05, 0.3), True, 0.55, "cannot be told"),
@@ -52,6 +52,23 @@ def test_the_map_that_passed_with_the_lowest_deletion_is_asked():
         for name, deletion, low in (("gradient", 0.3, 0.6), ("grad_cam", 0.2, 0.4))
     }
     given = verdict(0.6, "faults", methods, {"faults": effect(0.1, 0.3)}, {"slope": {"auc_as_steep": 0.5}})
-    assert (given["method"], given["answer"]) == ("grad_cam", "cannot be told")
+    assert (given["method"], given["answer"]) == ("grad_cam", "uses structure")
     assert "(Grad-CAM) ranks terrain near faults" in given["reasons"][2]
     assert "0.450 (0.400 to 0.500; slope alone has 0.500)" in given["reasons"][2]
+
+
+@pytest.mark.parametrize(
+    ("structures", "lookalikes", "answer"),
+    [
+        (effect(0.1, 0.3), effect(-0.1, 0.05), "uses structure"),
+        (effect(0.1, 0.3), effect(0.02, 0.2), "cannot be told"),
+        (effect(0.01, 0.08), effect(0.0, 0.05), "does not use structure"),
+        (effect(0.1, 0.3), effect(np.nan, np.nan), "uses structure"),
+    ],
+)
+def test_the_effect_of_structures_is_above_that_of_lookalikes(structures, lookalikes, answer):
+    methods = {"gradient": {"passed": False, "deletion": 0.1}}
+    given = verdict(0.6, "structures", methods, {"structures": structures, "lookalikes": lookalikes}, {})
+    assert given["answer"] == answer
+    said = [reason for reason in given["reasons"] if "look-alikes" in reason]
+    assert len(said) == np.isfinite(lookalikes["effect"])

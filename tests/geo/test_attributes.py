@@ -1,8 +1,9 @@
 """Terrain attributes of surfaces whose answer is known."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-from heatflow.geo.attributes import FRONT_RELIEF, smoothed, terrain_attributes
+from heatflow.geo.attributes import FRONT_RELIEF, gaussian_matrix, smoothed, terrain_attributes
 
 INNER = (slice(30, -30), slice(30, -30))
 
@@ -48,3 +49,9 @@ def test_nodata_stays_and_does_not_reach_its_neighbours():
     assert attributes["slope"][:, 30:].max() < 1e-4
     assert attributes["relief"][:, 30:].max() == 0
     np.testing.assert_allclose(smoothed(z, 15.0)[:, 30:], 500)
+
+
+def test_the_gaussian_matrix_is_the_gaussian_filter():
+    maps = np.random.default_rng(0).normal(size=(3, 50, 50))
+    blur = gaussian_matrix(50, 5.0)
+    np.testing.assert_allclose(blur @ maps @ blur.T, gaussian_filter(maps, (0, 5, 5)), atol=1e-6)

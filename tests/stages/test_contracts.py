@@ -96,6 +96,11 @@ def test_every_declared_param_is_read(name, params_read, finished, inputs, table
             },
         },
         "train": {"data": inputs, "train": {"epochs": 1, "optimizer": "sgd", "momentum": 0.9}},
+        "saliency": {
+            "data": inputs,
+            "train": {"epochs": 1, "optimizer": "sgd", "momentum": 0.9},
+            "saliency": {"methods": ["gradient"], "shuffled": True},
+        },
     }
     read = set(params_read[name])
     if name in other:
