@@ -1,5 +1,7 @@
 """Map what the networks of each tile look at, test the maps, and judge whether the networks use structure."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
 from heatflow.explanation.explain import ExplanationTask, explain
@@ -52,13 +54,20 @@ def main() -> None:
             task.opened.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 
         def write(maps: MethodMaps) -> None:
-            path = rasters / f"{maps.method}.tif"
-            write_maps(path, maps.bands(p.tile, p.saliency.target), row, col, grid, maps.units)
+            path, bands = rasters / f"{maps.method}.tif", maps.bands(p.tile, p.saliency.target)
+            written.append(writer.submit(write_maps, path, bands, row, col, grid, maps.units))
             write_style(path.with_suffix(".qml"), 1, -maps.limit(), maps.limit(), SALIENCY_COLOURS)
+
+        def draw(maps: MethodMaps) -> None:
             save(maps_figure(maps, task.opened, p.saliency.target), figures / f"{maps.method}.png")
 
-        with progress(0, "maps, then tests", "item") as bar:
-            found = explain(task, p.saliency, p.train, skill, on_maps=write, on_items=bar.reset, on_done=bar.update)
+        with progress(0, "maps, then tests", "item") as bar, ThreadPoolExecutor(1) as writer:
+            written: list[Future[None]] = []
+            found = explain(
+                task, p.saliency, p.train, skill, on_drawn=write, on_maps=draw, on_items=bar.reset, on_done=bar.update
+            )
+            for raster in written:
+                raster.result()
         for name, figure in summary_figures(found).items():
             save(figure, figures / f"{name}.png")
         write_csv(rasters / "association.csv", found.tile_association)

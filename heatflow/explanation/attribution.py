@@ -28,6 +28,7 @@ TITLES = {
 }  # fmt: skip
 PER_ELEVATION = ("gradient", "guided_backprop", "smooth_gradient")  # change of score per unit of the input
 STEPS = 6  # of the path of integrated gradients; midpoints, since a network of ReLUs has kinks on the way
+LEAST_STEPS = 3  # of each network, where maps are averaged over several
 COPIES = 4  # noisy copies of a tile that SmoothGrad averages over
 NOISE = 0.1  # their noise, as a share of the range of the tile
 
@@ -58,7 +59,7 @@ class HighLogOdds(nn.Module):
 
 
 def attribute(
-    network: nn.Module, tiles: torch.Tensor, target: torch.Tensor, method: str, batch_size: int = 20
+    network: nn.Module, tiles: torch.Tensor, target: torch.Tensor, method: str, batch_size: int = 20, networks: int = 1
 ) -> np.ndarray:
     """Signed saliency of one class for each tile.
 
@@ -75,6 +76,8 @@ def attribute(
         One of TITLES.
     batch_size : int, optional
         Tiles at a time.
+    networks : int, optional
+        Number of networks over which maps are averaged: steps of paths and noisy copies are divided among them.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def attribute(
             _refuse_functional_relu(copied, tiles[:1])
         for batch, classes in zip(tiles.split(batch_size), target.split(batch_size), strict=True):
             batch = batch.detach().clone(memory_format=torch.channels_last)
-            maps.append(METHODS[method](copied, batch, classes)[:, 0].detach().cpu().float().numpy())
+            maps.append(METHODS[method](copied, batch, classes, networks)[:, 0].detach().cpu().float().numpy())
     return np.concatenate(maps)
 
 
@@ -119,30 +122,30 @@ def importance(method: str, maps: np.ndarray) -> np.ndarray:
     return np.abs(maps) if method in PER_ELEVATION else maps
 
 
-def _gradient(network: Any, tiles: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _gradient(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int = 1) -> torch.Tensor:
     return Saliency(network).attribute(tiles, target=target, abs=False)
 
 
-def _guided_backprop(network: Any, tiles: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _guided_backprop(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int) -> torch.Tensor:
     return GuidedBackprop(network).attribute(tiles, target=target)
 
 
-def _integrated_gradients(network: Any, tiles: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _integrated_gradients(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int) -> torch.Tensor:
     flat = tiles.mean(dim=(2, 3), keepdim=True).expand_as(tiles)
-    path = IntegratedGradients(network)
+    path, steps = IntegratedGradients(network), max(LEAST_STEPS, -(-STEPS // networks))
     return path.attribute(
-        tiles, flat, target=target, n_steps=STEPS, method="riemann_middle", internal_batch_size=len(tiles)
+        tiles, flat, target=target, n_steps=steps, method="riemann_middle", internal_batch_size=len(tiles)
     )
 
 
-def _smooth_gradient(network: Any, tiles: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _smooth_gradient(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int) -> torch.Tensor:
     # not captum's NoiseTunnel: it has one strength of noise for all tiles, here each has its own
     noise = NOISE * (tiles.amax(dim=(2, 3), keepdim=True) - tiles.amin(dim=(2, 3), keepdim=True))
-    noisy = (tiles + noise * torch.randn_like(tiles) for _ in range(COPIES))
+    noisy = (tiles + noise * torch.randn_like(tiles) for _ in range(-(-COPIES // networks)))
     return torch.stack([_gradient(network, t, target) for t in noisy]).mean(dim=0)
 
 
-def _grad_cam(network: Any, tiles: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _grad_cam(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int) -> torch.Tensor:
     coarse = LayerGradCam(network, network.cam_layer).attribute(tiles, target=target)
     return functional.interpolate(coarse, tiles.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -105,6 +105,7 @@ class ExplanationTask(OpeningTask):
 
 def explain(
     task: ExplanationTask, saliency: Saliency, recipe: Recipe, skill_low: float, *,
+    on_drawn: Callable[[MethodMaps], object] = lambda maps: None,
     on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
     on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
@@ -121,8 +122,8 @@ def explain(
         Of the networks.
     skill_low : float
         Lower end of the interval of the networks' AUC.
-    on_maps : callable, optional
-        Receives the maps of each method, once they are tested.
+    on_drawn, on_maps : callable, optional
+        Receive the maps of each method: the one before they are tested, without scores, the other after.
     on_items, on_done : callable, optional
         Receives the number of items whenever some begin; called when one is done.
     """
@@ -134,6 +135,8 @@ def explain(
         return map_in_order(task, items, memory=MEMORY, alone=on_gpu, on_done=on_done)
 
     shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
+    for method in saliency.methods:
+        on_drawn(MethodMaps.read(tiles, method, saliency, {}))
     known = find_known_features(tiles)
     tested = next((name for name in TESTED if name in known), None)
     controls = ["random", *CONTROLS] if tested else []

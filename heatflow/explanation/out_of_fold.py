@@ -80,22 +80,20 @@ class OutOfFoldNetworks:
         with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
-                explainers = [self.explainer(network, method, classes, len(here)) for network in networks]
-                maps = [
-                    over_shifts(explain, tiles, shifts, self.stride, self.networks[0][0].first_stride)
-                    for explain in explainers
-                ]
+                of, lattice = (method, classes, len(here), len(networks)), (self.stride, networks[0].first_stride)
+                explainers = [self.explainer(network, *of) for network in networks]
+                maps = [over_shifts(explain, tiles, shifts, *lattice) for explain in explainers]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0) / unit
         return mean
 
     def explainer(
-        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, count: int
+        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, count: int, networks: int = 1
     ) -> Callable[[torch.Tensor], np.ndarray]:
-        """A function from `count` tiles to their maps by one network; `target` as in `maps`."""
+        """A function from `count` tiles to maps by one network, of `networks` in the mean; `target` as in `maps`."""
         explained: nn.Module = HighLogOdds(network, self.first_high) if target is None else network
         classes = torch.from_numpy(np.zeros(count, dtype=np.int64) if target is None else target.astype(np.int64))
-        return lambda tiles: attribute(explained, tiles, classes.to(tiles.device), method, self.batch_size)
+        return lambda tiles: attribute(explained, tiles, classes.to(tiles.device), method, self.batch_size, networks)
 
     def probability(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
         """Class probabilities of tiles whose terrain is replaced.

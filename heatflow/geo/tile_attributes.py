@@ -93,14 +93,13 @@ class TileAttributes:
             distance to it, metres, as far as FARTHEST, NaN throughout where none is that near to the tile.
         """
         arrays: dict[str, np.ndarray] = {}
-        size, margin, reach = self.tiles.size, self._pixels(MARGIN), self._pixels(FARTHEST)
+        size, margin = self.tiles.size, self._pixels(MARGIN)
         tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
-            corners = zip(tops, lefts, strict=True)
-            around = (read_around(terrain, *corner, size, margin) for corner in corners)  # read by one thread
-            for k, tile in enumerate(pool.map(self._attributes, around)):
-                for name, shapes in self.features.items():  # rasterising is not for threads
-                    tile[name] = distance(shapes, self.tiles.grid, tops[k], lefts[k], size, reach)
+            corners = [*zip(tops, lefts, strict=True)]
+            around = (read_around(terrain, *corner, size, margin) for corner in corners)  # read by one thread,
+            features = (self._features(*corner) for corner in corners)  # and rasterised by it
+            for k, tile in enumerate(pool.map(self._attributes, around, features)):
                 for name, array in tile.items():
                     arrays.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[k] = array
                 on_tile()
@@ -109,19 +108,33 @@ class TileAttributes:
     def _pixels(self, metres: float) -> int:
         return round(metres / self.tiles.grid.resolution)
 
-    def _attributes(self, around: np.ndarray) -> dict[str, np.ndarray]:
-        """Attributes of a tile, from it and the terrain around it."""
+    def _features(self, top: int, left: int) -> dict[str, np.ndarray]:
+        """Pixels, eight in a byte, that features touch on a tile and as far around it as they count."""
+        size, margin = self.tiles.size, self._pixels(FARTHEST)
+        touched = (touches(shapes, self.tiles.grid, top, left, size, margin) for shapes in self.features.values())
+        return {name: np.packbits(pixels, axis=1) for name, pixels in zip(self.features, touched, strict=True)}
+
+    def _attributes(self, around: np.ndarray, features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Attributes of a tile, from it and the terrain around it, and from what features touch."""
         resolution = self.tiles.grid.resolution
         attributes = terrain_attributes(around, resolution)
         steep = smoothed(attributes["slope"], STEEPNESS / resolution)
         attributes["steepness"] = np.where(np.isfinite(around), steep, np.nan)
         attributes["background"] = smoothed(around, BACKGROUND / resolution)
         inner = slice(self._pixels(MARGIN), self._pixels(MARGIN) + self.tiles.size)
-        return {name: array[inner, inner] for name, array in attributes.items()}
+        reach = self._pixels(FARTHEST)
+        distances = {
+            name: distance_to(np.unpackbits(pixels, axis=1, count=len(pixels)).astype(bool), resolution)
+            for name, pixels in features.items()
+        }
+        own = slice(reach, reach + self.tiles.size)
+        return {name: array[inner, inner] for name, array in attributes.items()} | {
+            name: array[own, own] for name, array in distances.items()
+        }
 
 
-def distance(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:
-    """Distance from each pixel of a square to the nearest feature.
+def touches(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:
+    """Whether each pixel of a square, and of the margin around it, touches a feature.
 
     Parameters
     ----------
@@ -133,18 +146,17 @@ def distance(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size:
     size : int
         Edge of the square, pixels.
     margin : int
-        Pixels around the square within which features count.
+        Pixels around the square.
 
     Returns
     -------
-    float64 array, shape (size, size)
-        Metres; NaN throughout where no feature is so near.
+    bool array, shape (size + 2 * margin, size + 2 * margin)
     """
-    edge, inner = size + 2 * margin, slice(margin, margin + size)
+    edge = size + 2 * margin
     window = windows.Window(left - margin, top - margin, edge, edge)
     there = np.zeros((edge, edge), dtype=bool)
     near = shapes.iloc[shapes.sindex.query(box(*windows.bounds(window, grid.transform)))]
     if len(near):
         transform = windows.transform(window, grid.transform)
         there = rasterize(near, there.shape, transform=transform, all_touched=True, dtype="uint8").astype(bool)
-    return distance_to(there, grid.resolution)[inner, inner]
+    return there

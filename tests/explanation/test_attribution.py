@@ -99,29 +99,31 @@ def test_batches_do_not_matter(network, tiles, method):
         np.testing.assert_allclose(together[k], alone, atol=1e-5)
 
 
+@pytest.mark.parametrize(("networks", "n_steps", "n_copies"), [(1, STEPS, COPIES), (3, 3, 2)])
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "smooth_gradient"])
 @pytest.mark.filterwarnings("ignore:Input Tensor")
-def test_batches_agree_with_captum_called_tile_by_tile(network, tiles, method):
+def test_batches_agree_with_captum_called_tile_by_tile(network, tiles, method, networks, n_steps, n_copies):
     """On the network as it is, with its batch normalisation unfolded."""
     for k in range(4):
         tile, target = tiles[k : k + 1].clone(), int(TARGET[k])
         torch.manual_seed(k)
-        found = attribute(network, tile, TARGET[k : k + 1], method, batch_size=1)[0]
+        found = attribute(network, tile, TARGET[k : k + 1], method, 1, networks)[0]
         torch.manual_seed(k)
         if method == "integrated_gradients":
             flat = tile.mean() * torch.ones_like(tile)
-            steps = [flat + (k + 0.5) / STEPS * (tile - flat) for k in range(STEPS)]
+            steps = [flat + (k + 0.5) / n_steps * (tile - flat) for k in range(n_steps)]
             plain = captum.attr.Saliency(network)
             gradients = [plain.attribute(step, target=target, abs=False) for step in steps]
             expected = (tile - flat) * torch.stack(gradients).mean(dim=0)
         else:
-            noise, copies = (NOISE * (tile.max() - tile.min()), COPIES) if method == "smooth_gradient" else (0.0, 1)
+            noisy = method == "smooth_gradient"
+            noise, copies = (NOISE * (tile.max() - tile.min()), n_copies) if noisy else (0.0, 1)
             plain = captum.attr.Saliency(network)
             drawn = [tile + (noise * torch.randn_like(tile) if copies > 1 else 0) for _ in range(copies)]
             expected = torch.stack([plain.attribute(t, target=target, abs=False) for t in drawn]).mean(dim=0)
         np.testing.assert_allclose(found, expected[0, 0].detach().numpy(), atol=1e-5)
         if method != "smooth_gradient":
-            together = attribute(network, tiles, TARGET, method, batch_size=4)[k]
+            together = attribute(network, tiles, TARGET, method, 4, networks)[k]
             np.testing.assert_allclose(together, expected[0, 0].detach().numpy(), atol=1e-5)
 
 

@@ -7,8 +7,8 @@ import rasterio
 from shapely import LineString, Point
 
 from heatflow.errors import InputError
-from heatflow.geo.attributes import terrain_attributes
-from heatflow.geo.tile_attributes import TileAttributes, distance, read_shapes
+from heatflow.geo.attributes import distance_to, terrain_attributes
+from heatflow.geo.tile_attributes import TileAttributes, read_shapes, touches
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.rasters import read_around
 
@@ -26,14 +26,19 @@ def test_attributes_are_those_of_the_raster_at_the_tile(write_raster):
         np.testing.assert_allclose(attributes[name][0], whole[name][100:200, 100:200], rtol=1e-3, atol=1e-4)
 
 
+def distance(shapes, grid, top, left, size, margin):
+    own = slice(margin, margin + size)
+    return distance_to(touches(shapes, grid, top, left, size, margin), grid.resolution)[own, own]
+
+
 def test_distance_to_lines_and_points_is_exact_and_sees_beyond_the_tile(grid):
     big = Grid(grid.left, grid.top, 200.0, 100, 100, grid.crs)
     west = geopandas.GeoSeries([LineString([(grid.left + 100, 0), (grid.left + 100, 9e6)])], crs=grid.crs)
-    metres = distance(west, big, top=40, left=20, size=10, margin=30)
+    metres = distance(west, big, 40, 20, 10, 30)
     np.testing.assert_allclose(metres, np.broadcast_to(200.0 * np.arange(20, 30), (10, 10)))
-    assert np.isnan(distance(west, big, top=40, left=60, size=10, margin=30)).all()
+    assert np.isnan(distance(west, big, 40, 60, 10, 30)).all()
     point = geopandas.GeoSeries([Point(grid.left + 25 * 200 + 100, grid.top - 43 * 200 - 100)], crs=grid.crs)
-    metres = distance(point, big, top=40, left=20, size=10, margin=5)
+    metres = distance(point, big, 40, 20, 10, 5)
     assert np.unravel_index(metres.argmin(), metres.shape) == (3, 5)
     assert metres[3, 5] == 0
 
