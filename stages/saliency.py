@@ -24,9 +24,9 @@ from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
     "data.elevation", "data.faults", "data.lookalikes", "data.structures", "saliency", "split.block_size", "split.seed",
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.batch_size",
-    "train.class_weights", "train.device", "train.epochs", "train.lr", "train.momentum", "train.optimizer",
-    "train.schedule", "train.weight_decay",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.batch_size", "train.class_weights",
+    "train.device", "train.epochs", "train.lr", "train.momentum", "train.optimizer", "train.schedule",
+    "train.weight_decay",
 )  # fmt: skip
 FIGURES = METRICS / "saliency"
 INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)
@@ -45,11 +45,8 @@ def main() -> None:
         rasters.mkdir()
         figures.mkdir()
         (folder := rasters.with_name("maps")).mkdir()  # it goes when the stage ends, whatever happens
-        files = TileFiles(
-            FOLD_DATA, MODELS, PREDICTIONS, folder, p.tile, p.split.block_size, p.split.seed, grid.grid.resolution,
-            engine, p.saliency.batch_size,
-        )  # fmt: skip
-        task = ExplanationTask(files)
+        numbers = p.tile, p.split.block_size, p.split.seed, grid.grid.resolution, engine, p.saliency.batch_size
+        task = ExplanationTask(TileFiles(FOLD_DATA, MODELS, PREDICTIONS, folder, *numbers))
         with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
             task.opened.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 

@@ -20,7 +20,7 @@ AGREED = {  # lines of code, by what they are for
     "sites, evaluation that holds, baselines": 720,
     "matched controls in the demo, and their measurement": 185,
     "stability of conclusions": 120,
-    "sites that teach the network, and its compact layout": 185,
+    "sites that teach the network, and its compact layout": 210,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/

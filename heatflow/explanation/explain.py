@@ -39,6 +39,9 @@ MEMORY = 1.2e9  # bytes that a process takes
 DISTANCES = np.arange(0, 21_000, 1_000)  # m, edges of the bins of distance to known features
 
 
+OnMaps = Callable[[MethodMaps], object]
+
+
 @dataclass(frozen=True)
 class Explanation:
     """What the maps of all methods scored, and what the networks use.
@@ -105,9 +108,8 @@ class ExplanationTask(OpeningTask):
 
 def explain(
     task: ExplanationTask, saliency: Saliency, recipe: Recipe, skill_low: float, *,
-    on_drawn: Callable[[MethodMaps], object] = lambda maps: None,
-    on_maps: Callable[[MethodMaps], object] = lambda maps: None, on_items: Callable[[int], object] = lambda n: None,
-    on_done: Callable[[], object] = lambda: None,
+    on_drawn: OnMaps = lambda maps: None, on_maps: OnMaps = lambda maps: None,
+    on_items: Callable[[int], object] = lambda n: None, on_done: Callable[[], object] = lambda: None,
 ) -> Explanation:  # fmt: skip
     """Maps of every method, their tests, their association with the terrain, and the verdict.
 
@@ -128,11 +130,10 @@ def explain(
         Receives the number of items whenever some begin; called when one is done.
     """
     tiles: ExplainedTiles = task.opened
-    on_gpu = tiles.networks.engine.device.type != "cpu"
 
     def side_by_side(items: list[Item]) -> Iterator[Any]:
         on_items(len(items))
-        return map_in_order(task, items, memory=MEMORY, alone=on_gpu, on_done=on_done)
+        return map_in_order(task, items, memory=MEMORY, alone=tiles.networks.on_gpu, on_done=on_done)
 
     shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
     for method in saliency.methods:

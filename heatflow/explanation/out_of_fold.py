@@ -44,6 +44,11 @@ class OutOfFoldNetworks:
         """Of the networks, which have one architecture: pixels."""
         return self.networks[0][0].stride
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether they compute on a GPU, which processes do not share."""
+        return self.engine.device.type != "cpu"
+
     def folds(self, index: np.ndarray) -> Iterator[tuple[int, np.ndarray, list[NetworkInNetwork]]]:
         """For each fold its number, the positions in `index` that it tests and its networks, on the device."""
         fold = self.data.test_fold[index]
