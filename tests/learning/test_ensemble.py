@@ -11,6 +11,7 @@ from heatflow.errors import InputError
 from heatflow.geo.tiles import PackedTiles
 from heatflow.learning.checkpoints import Checkpoints
 from heatflow.learning.ensemble import TrainingTask, train_folds
+from heatflow.learning.patches import Sites
 from heatflow.learning.training import predict
 
 
@@ -39,6 +40,27 @@ def test_stripes_are_learnt_and_shuffled_labels_are_not(region, params, engine):
     label = np.random.default_rng(1).permutation(region.table["label"].to_numpy())
     shuffled = dataclasses.replace(region, table=region.table.assign(label=label))
     assert abs(out_of_fold_auc(shuffled, quick, engine) - 0.5) < 0.15
+
+
+def test_networks_learn_at_sites_what_the_classes_of_tiles_do_not_tell(region, terrain, params, engine):
+    label, ids = (region.table[name].to_numpy() for name in ("label", "tile"))
+    rng = np.random.default_rng(0)
+    sites = Sites(terrain.tiles.centres(region.table["row"], region.table["col"]), label, ids)
+    noise = dataclasses.replace(terrain, residual=rng.permutation(terrain.residual), sites=sites)
+    train = params.train.model_copy(update={"epochs": 24, "site_weight": 1.0})
+    ensemble = train_folds(task(region, params.model_copy(update={"train": train}), engine, noise))
+    aucs = []
+    for fold, (network,) in enumerate(ensemble.networks):
+        index = region.members(fold, "test")
+        with torch.no_grad():
+            maps = network.eval().class_maps(region.inputs(fold, index))
+            scores = network.site_scores(maps, torch.arange(len(index)), torch.full((len(index), 2), 20.0))
+        aucs.append(roc_auc_score(label[index], scores.softmax(dim=1)[:, 1].numpy()))
+    assert np.mean(aucs) > 0.9
+    without = train.model_copy(update={"epochs": 1, "site_weight": 0.0})
+    plain = dataclasses.replace(noise, sites=None)
+    (network, *_), *_ = train_folds(task(region, params.model_copy(update={"train": without}), engine, plain)).networks
+    assert not network.sites
 
 
 def test_training_that_was_killed_goes_on_to_the_same_networks(
