@@ -34,8 +34,8 @@ RESULTS = Path(__file__).with_name("coverage.csv")
 MEMORY = 1.2e9  # bytes that a case takes
 SIDE, SIZE = 20, 40  # tiles along the edge of a region, and pixels along that of a tile
 PARAMS = Params(
-    tile=Tile(size=SIZE, edges=[50], binary_edge=50), model=Model(channels=[4, 8, 8]), filter=Filter(min_relief=None),
-    split=Split(block_size=3), train=Train(epochs=6, lr=0.02),
+    tile=Tile(size=SIZE, edges=[50], binary_edge=50), filter=Filter(min_relief=None),
+    model=Model(channels=[4, 8, 8], layout="report"), split=Split(block_size=3), train=Train(epochs=6, lr=0.02),
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def measure(case: int, networks: int) -> dict[str, Any]:
     train = PARAMS.train.model_copy(update={"seed": case, "seeds": networks})
     task = TrainingTask(lambda: (data, None), PARAMS.model_copy(update={"train": train}), engine)
 
+    @torch.enable_grad()  # they are asked for where predictions are made
     def trained(fold: int) -> list[NetworkInNetwork]:
         items = [NetworkItem(fold, seed) for seed in range(networks)]
         return [one.network.eval() for one in map_in_order(task, items, alone=True)]

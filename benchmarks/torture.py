@@ -56,12 +56,12 @@ FAULTS = ("traceback", "hang", "silent")
 SPLIT = {"folds": 2, "block_size": 1, "buffer": 0, "validation": 0.3}
 TINY: Sections = {  # params of the cases
     "terrain": {"detrend_radius": None, "resolution": 200}, "tile": {"size": 11, "edges": [0], "binary_edge": 0},
-    "model": {"channels": [3]}, "split": SPLIT, "train": {"epochs": 2},
+    "model": {"channels": [3], "layout": "report"}, "split": SPLIT, "train": {"epochs": 2, "seeds": 1},
 }  # fmt: skip
 PROJECT: Sections = {  # params of the project that is killed
     "demo": {"width": 320, "height": 320, "resolution": 1000}, "terrain": {"resolution": 1000},
     "tile": {"size": 40, "edges": [50], "binary_edge": 50}, "filter": {"min_valid": 0.2}, "split": SPLIT,
-    "model": {"channels": [4, 4, 4]}, "train": {"epochs": 40},
+    "model": {"channels": [4, 4, 4]}, "train": {"epochs": 40, "seeds": 1},
 }  # fmt: skip
 REPRO = ("dvc", "repro", "--no-run-cache")
 FORCED = (*REPRO, "--single-item", "--force")  # runs one stage, whatever DVC knows of it
