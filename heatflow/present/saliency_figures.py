@@ -151,15 +151,16 @@ def _randomisation(axes: Axes, methods: dict[str, dict[str, Any]]) -> None:
         steps = [*scores["after_randomised"]]
         between = next(key for key in scores if key.startswith("between_"))
         axes.plot([1, *scores["after_randomised"].values()], color=colour, marker=mark, label=title)
-        others = [scores.get("after_shuffled_labels", np.nan), scores[between]]
-        axes.plot([len(steps) + 2, len(steps) + 3], others, color=colour, marker=mark, ls="")
+        others = [scores[key] for key in ("after_shuffled_labels", between) if key in scores]
+        axes.plot(len(steps) + 2 + np.arange(len(others)), others, color=colour, marker=mark, ls="")
     names = [name.replace("_", " ") for name in steps]
     labels = ["trained", *names, "", "labels shuffled", f"another of the {between.removeprefix('between_')}"]
+    if len(others) == 1:
+        labels.remove("labels shuffled")
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     for place, limit, label in ((1, MOST_WITHOUT_CLASSIFIER, None), (len(names), MOST_WITHOUT_ALL, "above it: fails")):
         axes.plot([place - 0.4, place + 0.4], [limit, limit], color=FAILED, lw=2, label=label)
-    title = "Randomised from the top down, labels shuffled (where tested): lower is better;\nanother network: higher"
-    axes.set_title(title, fontsize=9)
+    axes.set_title("Randomised from the top down (lower is better)\nand another network (higher)", fontsize=9)
     axes.set(ylim=(-0.1, 1.05), ylabel="rank correlation of |map| with the trained network's")
 
 
