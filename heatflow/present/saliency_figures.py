@@ -33,6 +33,9 @@ FAILED, LOST, ELSEWHERE, GUIDE = "#B00020", "#D55E00", "0.4", "0.5"  # colours
 def surest_examples(label: np.ndarray, probability: np.ndarray) -> list[int | None]:
     """For each class the correct and the incorrect tile with the highest probability; None where there is none.
 
+    Where no tile of a class is correct, as of a class that is never predicted, the one with the highest probability of
+    its own class takes the place of the correct one.
+
     Parameters
     ----------
     label : int array, shape (n,)
@@ -41,14 +44,15 @@ def surest_examples(label: np.ndarray, probability: np.ndarray) -> list[int | No
     Examples
     --------
     >>> surest_examples(np.array([0, 0, 1]), np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3]]))
-    [1, None, None, 2]
+    [1, None, 2, 2]
     """
     predicted, sureness = probability.argmax(axis=1), probability.max(axis=1)
     examples: list[int | None] = []
-    for k in range(probability.shape[1]):
-        for correct in (True, False):
-            here = np.flatnonzero((label == k) & ((predicted == k) == correct))
-            examples.append(int(here[sureness[here].argmax()]) if here.size else None)
+    for k, own in enumerate(probability.T):
+        right = (label == k) & (predicted == k)
+        correct, score = (right, sureness) if right.any() else (label == k, own)
+        for here, by in ((np.flatnonzero(correct), score), (np.flatnonzero((label == k) & ~right), sureness)):
+            examples.append(int(here[by[here].argmax()]) if here.size else None)
     return examples
 
 
@@ -72,13 +76,14 @@ def maps_figure(result: MethodMaps, tiles: ExplainedTiles, target: str | int) ->
     probability = tiles.predictions[tiles.tile.class_columns].to_numpy()
     examples = surest_examples(tiles.predictions["label"].to_numpy(), probability)
     for cell, (axes, example) in enumerate(zip(grid.reshape(-1, 2), examples, strict=True)):
-        kind = "incorrect" if cell % 2 else "correct"
+        right = example is not None and tiles.predicted[example] == cell // 2
+        kind = "correct" if right else "incorrect" if cell % 2 else "none correct, the nearest"
         if cell % 2 == 0:
             axes[0].set_ylabel(f"true class {classes[cell // 2]} mW/m²", fontsize=11)
         for each in axes:
             each.set(xticks=[], yticks=[], frame_on=example is not None)
         if example is None:
-            axes[0].text(0.5, 0.5, f"no {kind} tile", ha="center", va="center", transform=axes[0].transAxes)
+            axes[0].text(0.5, 0.5, "no such tile", ha="center", va="center", transform=axes[0].transAxes)
         else:
             axes[0].set_title(f"{kind}: {_caption(example, tiles, probability)}", fontsize=9, loc="left")
             elevation = tiles.networks.data.elevation(np.array([example]))[0]
@@ -151,15 +156,16 @@ def _randomisation(axes: Axes, methods: dict[str, dict[str, Any]]) -> None:
         steps = [*scores["after_randomised"]]
         between = next(key for key in scores if key.startswith("between_"))
         axes.plot([1, *scores["after_randomised"].values()], color=colour, marker=mark, label=title)
-        others = [scores.get("after_shuffled_labels", np.nan), scores[between]]
-        axes.plot([len(steps) + 2, len(steps) + 3], others, color=colour, marker=mark, ls="")
+        others = [scores[key] for key in ("after_shuffled_labels", between) if key in scores]
+        axes.plot(len(steps) + 2 + np.arange(len(others)), others, color=colour, marker=mark, ls="")
     names = [name.replace("_", " ") for name in steps]
     labels = ["trained", *names, "", "labels shuffled", f"another of the {between.removeprefix('between_')}"]
+    if len(others) == 1:
+        labels.remove("labels shuffled")
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     for place, limit, label in ((1, MOST_WITHOUT_CLASSIFIER, None), (len(names), MOST_WITHOUT_ALL, "above it: fails")):
         axes.plot([place - 0.4, place + 0.4], [limit, limit], color=FAILED, lw=2, label=label)
-    title = "Randomised from the top down, labels shuffled (where tested): lower is better;\nanother network: higher"
-    axes.set_title(title, fontsize=9)
+    axes.set_title("Randomised from the top down (lower is better)\nand another network (higher)", fontsize=9)
     axes.set(ylim=(-0.1, 1.05), ylabel="rank correlation of |map| with the trained network's")
 
 
