@@ -17,7 +17,7 @@ ELSEWHERE = {
     "make test": "make -n test",  # this very run
     "source .venv/bin/activate": "true",  # the commands run in that environment
     "heatflow fetch usgs-wells": "heatflow fetch",  # no network in tests: tests/test_sources.py
-    # no remote in this test (tests/stages/test_remotes.py): as the default, it would be asked for by the next experiment
+    # no remote in this test (tests/stages/test_remotes.py): as a default, the next experiment would ask for it
     "dvc remote add -d store s3://bucket/heatflow": "dvc remote add -f store s3://bucket/heatflow",
     "dvc remote add -d store gs://bucket/heatflow": "dvc remote add -f store gs://bucket/heatflow",
     "dvc remote add -d store azure://container/heatflow": "dvc remote add -f store azure://container/heatflow",
