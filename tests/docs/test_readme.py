@@ -17,11 +17,11 @@ ELSEWHERE = {
     "make test": "make -n test",  # this very run
     "source .venv/bin/activate": "true",  # the commands run in that environment
     "heatflow fetch usgs-wells": "heatflow fetch",  # no network in tests: tests/test_sources.py
-    # no remote in this test (tests/stages/test_remotes.py): as a default, the next experiment would ask for it
-    "dvc remote add -d store s3://bucket/heatflow": "dvc remote add -f store s3://bucket/heatflow",
-    "dvc remote add -d store gs://bucket/heatflow": "dvc remote add -f store gs://bucket/heatflow",
-    "dvc remote add -d store azure://container/heatflow": "dvc remote add -f store azure://container/heatflow",
-    "dvc remote add -d store ssh://user@host/path/heatflow": "dvc remote add -f store ssh://user@host/path/heatflow",
+    # no remote in this test: tests/stages/test_remotes.py
+    "dvc remote add -d store s3://bucket/heatflow": "dvc remote add -f -d store s3://bucket/heatflow",
+    "dvc remote add -d store gs://bucket/heatflow": "dvc remote add -f -d store gs://bucket/heatflow",
+    "dvc remote add -d store azure://container/heatflow": "dvc remote add -f -d store azure://container/heatflow",
+    "dvc remote add -d store ssh://user@host/path/heatflow": "dvc remote add -f -d store ssh://user@host/path/heatflow",
     "dvc push --run-cache": "dvc push --help",
     "dvc pull --run-cache": "dvc pull --help",
     "dvc exp push origin my-experiment": "dvc exp push --help",
@@ -75,6 +75,8 @@ def run(folder, command):
     words = shlex.split(command)
     printed = call(folder, *words, *(["-o", "out_plots"] if words[:2] == ["dvc", "plots"] else []))
     assert "Traceback" not in printed, command
+    if words[:3] == ["dvc", "remote", "add"]:  # else the next experiment asks for it, and for an extra to reach it
+        call(folder, "dvc", "remote", "remove", "store")
     return printed
 
 
