@@ -38,7 +38,7 @@ GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  #
 PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
 REPORT = (
     *GRID, "train.optimizer=sgd", "train.schedule=constant", "train.weight_decay=0", "model.batch_norm=false",
-    "model.head_relu=true", "normalize.method=max",
+    "model.head_relu=true", "model.pooling=mean", "normalize.method=max",
 )  # fmt: skip
 
 
@@ -73,6 +73,7 @@ ROWS = {
     "none": Row("not normalised", (*GRID, "normalize.method=none"), "dropout"),
     "unfiltered": Row("low-data tiles kept", (*GRID, *UNFILTERED), "dropout", "accuracy -2.3 %"),
     "noise": Row("noise added", (*GRID, "augment.noise=0.1"), "dropout", "cost without benefit"),
+    "mean": Row("mean of the class maps", (*GRID, "model.pooling=mean"), "dropout"),
     "head_relu": Row("ReLU after the last convolution", (*GRID, "model.head_relu=true"), "dropout", "(not noticed)"),
     "random": Row("tiles dealt to folds at random", (*GRID, "split.scheme=random"), "dropout", "(not noticed)"),
     "resampled": Row("heatflow's default: resampled patches", (), "dropout"),

@@ -184,8 +184,8 @@ class Split(Section):
     """tiles, edge of a block"""
     buffer: float = Field(1, ge=0, le=10)
     """tiles; what lies nearer than this to a test tile takes no part in its fold"""
-    validation: float = Field(0.12, ge=0.02, le=0.5)
-    """share of the training side kept for validation"""
+    validation: float = Field(0, ge=0, le=0.5)
+    """share of the training side, withheld from networks in whole blocks, to stop early by or to choose by"""
     repeats: int = Field(1, ge=1, le=50)
     """times that all tiles are split into folds, to predict by the mean"""
     optimism: bool = False
@@ -218,6 +218,9 @@ class Model(Section):
     """of each NiN block"""
     batch_norm: bool = True
     """batch normalisation after each convolution but the last"""
+    pooling: Literal["mean", "log_mean_exp"] = "log_mean_exp"
+    """of the class maps of a tile into its scores. mean: as in the report; log_mean_exp: small parts with a high score
+    count for more than their area, as the largest residual does"""
     head_relu: bool = False
     """ReLU after the last convolution, as in the report: scores cannot be negative"""
 
@@ -241,7 +244,8 @@ class Recipe(Section):
     class_weights: bool = False
     """a rare class counts as much as a common one; spoils calibration"""
     early_stopping: Count | None = None
-    """epochs without a lower validation loss that end training, at the weights of the lowest; null: off"""
+    """epochs without a lower validation loss that end training, at the weights of the lowest; needs split.validation;
+    null: off"""
 
 
 class Train(Recipe):
@@ -315,4 +319,6 @@ class Params(Section):
         if self.model.head_relu and self.train.loss != "cross_entropy":
             needs = f"as train.loss {self.train.loss} needs"
             raise ValueError(f"model.head_relu: scores that cannot be negative cannot say no, {needs}")
+        if self.train.early_stopping is not None and not self.split.validation:
+            raise ValueError("train.early_stopping: there are no tiles to stop by; set split.validation to 0.12 or so")
         return self

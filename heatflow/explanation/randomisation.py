@@ -118,11 +118,11 @@ def fit_shuffled_labels(network: NetworkInNetwork, part: Part, recipe: Recipe, e
         The training tiles of a fold with their true labels.
     recipe : Recipe
         That of the network given: a shorter training would leave other maps by itself. It is not stopped early, as
-        nothing is to be learnt for the validation part.
+        nothing is to be learnt for other tiles.
     engine : Engine
     """
     other = NetworkInNetwork(**network.settings)
     shuffled = Part(part.tiles, part.labels[torch.randperm(len(part.labels))])
     recipe = recipe.model_copy(update={"early_stopping": None})
-    train_network(other, TileSource(shuffled, nn.Identity()), Part(part.tiles[:1], part.labels[:1]), recipe, engine)
+    train_network(other, TileSource(shuffled, nn.Identity()), None, recipe, engine)
     return other.eval()

@@ -87,8 +87,11 @@ class Ensemble:
         """Contents of ``metrics/train.json``."""
         names = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
         means = {name: np.mean([one.history[-1][name] for one in self.trained]) for name in names}
+        known = {
+            name: mean for name, mean in means.items() if np.isfinite(mean)
+        }  # of validation only where there is some
         stuck, dead = (sum(n) for n in zip(*((one.stuck, len(one.dead)) for one in self.trained), strict=True))
-        return {**means, "stuck_folds": stuck, "dead_classes": dead}
+        return {**known, "stuck_folds": stuck, "dead_classes": dead}
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ class TrainingTask(OpeningTask):
                 paused.append(to_bytes(state))
             return bool(paused)
 
-        source, validation = _source(data, fold, p, engine, terrain), data.part(fold, "validation", engine)
+        source = _source(data, fold, p, engine, terrain)
+        validation = data.part(fold, "validation", engine) if len(data.members(fold, "validation")) else None
         with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
             network = _network(p, sites=source.site_labels is not None)
             history = training.train_network(network, source, validation, p.train, engine, on_state, resume)
@@ -250,7 +254,8 @@ def _network(params: Params, sites: bool) -> NetworkInNetwork:
     tile, model, train = params.tile, params.model, params.train
     return NetworkInNetwork(
         classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, dropout=train.dropout,
-        batch_norm=model.batch_norm, head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
+        batch_norm=model.batch_norm, pooling=model.pooling, head_relu=model.head_relu, loss=train.loss,
+        first_high=tile.first_high,
     )  # fmt: skip
 
 

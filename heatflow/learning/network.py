@@ -1,5 +1,6 @@
 """Network-in-Network (Lin, Chen and Yan, 2014, arXiv:1312.4400) as the report uses it, with its errata put right."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,25 @@ class SpatialMean(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+
+
+class LogMeanExp(nn.Module):
+    """Logarithm of the mean of the exponential over the map, (n, k, h, w) -> (n, k), in float32 or better.
+
+    A tile has the class of its largest residual. A small part of it that is sure of a class therefore counts for more
+    than its area: this is the mean for a flat map, and nears the maximum for a map with a peak (Pinheiro and Collobert,
+    2015, arXiv:1411.6228, equation 6 with r = 1).
+
+    >>> LogMeanExp()(torch.tensor([[[[0.0, 0.0, 0.0, 4.0]]]])).round(decimals=2)
+    tensor([[2.6600]])
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values = x.to(torch.promote_types(x.dtype, torch.float32)).flatten(2)
+        return values.logsumexp(dim=2) - math.log(values.shape[2])
+
+
+POOLINGS: dict[str, type[nn.Module]] = {"mean": SpatialMean, "log_mean_exp": LogMeanExp}
 
 
 class Dropout(nn.Dropout):
@@ -64,9 +84,9 @@ def nin_block(
 
 
 class Decision(nn.Module):
-    """How averages of the last maps become scores. Here: a score for each class, as it comes.
+    """How pooled maps become scores. Here: a score for each class, as it comes.
 
-    `more` averages than classes are needed.
+    `more` maps than classes are needed.
     """
 
     more = 0
@@ -80,7 +100,7 @@ class Decision(nn.Module):
         return scores
 
     def scores_for(self, shares: torch.Tensor) -> torch.Tensor:
-        """Averages (inputs,) that give each class its share (classes,)."""
+        """Pooled maps (inputs,) that give each class its share (classes,)."""
         return torch.log(shares)
 
 
@@ -123,7 +143,7 @@ class NetworkInNetwork(nn.Module):
     """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
     Blocks of three convolutions, most of them with a max-pool, each followed by dropout, with the geometry of
-    `heatflow.config.geometry`; then a head that gives as many class maps as the loss needs, and their average.
+    `heatflow.config.geometry`; then a head that gives as many class maps as the loss needs, and one value for each map.
 
     Parameters
     ----------
@@ -141,11 +161,13 @@ class NetworkInNetwork(nn.Module):
         longer fit.
     batch_norm : bool
         Batch normalisation.
+    pooling : str
+        How the maps of tiles become one value each: "mean", as in the report, or "log_mean_exp", see `LogMeanExp`.
     head_relu : bool
         ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class whose map
         is clipped everywhere has score 0 and gradient 0, and never comes back.
     loss : str
-        "cross_entropy", "ordinal" or "two_stage": how the averages of the last maps become scores. Whichever it is,
+        "cross_entropy", "ordinal" or "two_stage": how the pooled maps become scores. Whichever it is,
         cross-entropy of the scores is the loss.
     first_high : int
         Lowest class above the binary edge.
@@ -162,14 +184,15 @@ class NetworkInNetwork(nn.Module):
 
     def __init__(
         self, *, classes: int, channels: Sequence[int], layout: str = "compact", sites: bool = False,
-        dropout: float = 0.1, batch_norm: bool = True, head_relu: bool = False, loss: str = "cross_entropy",
-        first_high: int = 1,
+        dropout: float = 0.1, batch_norm: bool = True, pooling: str = "log_mean_exp", head_relu: bool = False,
+        loss: str = "cross_entropy", first_high: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
         self.classes, self.sites = classes, sites
         self.settings: dict[str, Any] = {
             "classes": classes, "channels": list(channels), "layout": layout, "sites": sites, "dropout": dropout,
-            "batch_norm": batch_norm, "head_relu": head_relu, "loss": loss, "first_high": first_high,
+            "batch_norm": batch_norm, "pooling": pooling, "head_relu": head_relu, "loss": loss,
+            "first_high": first_high,
         }  # fmt: skip
         shapes, body = LAYOUTS[layout], list[nn.Module]()
         firsts = geometry.convolutions(len(channels), layout)
@@ -188,7 +211,7 @@ class NetworkInNetwork(nn.Module):
             self.head = nn.Sequential(wide, *norm, nn.ReLU(), nn.Conv2d(last, maps, *POINTWISE), *relu)
         else:
             self.head = nin_block(last, maps, geometry.HEAD, batch_norm=batch_norm, last_relu=head_relu)
-        self.pool = SpatialMean()
+        self.pool = POOLINGS[pooling]()
 
     @property
     def min_size(self) -> int:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -52,7 +53,15 @@ def test_sites_are_read_where_they_lie(layout):
         own[0, :, rows - 1, columns - 1],  # past the last: that of the last
     ]
     torch.testing.assert_close(found, torch.stack(expected))
-    torch.testing.assert_close(network.tile_scores(maps), maps[:, :3].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("mean", 1.0), ("log_mean_exp", np.log((np.exp(4) + 3) / 4))])
+def test_class_maps_of_tiles_are_pooled(pooling, pooled):
+    network = NetworkInNetwork(classes=2, channels=[4], sites=True, pooling=pooling)
+    maps = torch.tensor([[4.0, 0, 0, 0], [-1, -1, -1, -1], [9, 9, 9, 9], [9, 9, 9, 9]]).view(1, 4, 2, 2)
+    scores = network.tile_scores(maps.bfloat16())
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, torch.tensor([[pooled, -1]], dtype=torch.float32))
 
 
 @pytest.mark.parametrize("layout", ["compact", "report"])
