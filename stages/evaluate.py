@@ -44,7 +44,7 @@ def main() -> None:
     figures.save(figures.curves_figure(curves, p.tile.n_classes), at.METRICS / "curves.png")
     table = evaluation.tables["baselines"]
     where = at.EVALUATION, at.TABLES / "baselines.csv"
-    say(messages.evaluation_lines(evaluation.metrics, table, p.tile.binary_edge, *where))
+    say(messages.evaluation_lines(evaluation.metrics, table, evaluation.tables["recall"], p.tile.binary_edge, *where))
     warn(messages.evaluation_warnings(len(predicted.members())))
 
 
