@@ -96,7 +96,8 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     there, of_tile = kept_sites(sites, table["tile"].to_numpy())
     residual = there["residual"].to_numpy()
     target = Target(label, tile.first_high, n_wells, fold, block, of_tile, residual, tile.binary_edge)
-    own = {"constant": constant_guess(data.split.first, label, tile.n_classes)} | _on_statistic(baselines, tile.statistic)
+    own = {"constant": constant_guess(data.split.first, label, tile.n_classes)}
+    own |= _on_statistic(baselines, tile.statistic)
     compared = {"network": network_prediction(predictions, tile.first_high)}
     for name, p in own.items():
         compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
@@ -105,8 +106,7 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     metrics = headline(skill, added, counts | _optimism(label, data, predictions, baselines, tile))
     probability = predictions.mean()
     high, predicted = label >= tile.first_high, probability.argmax(axis=1)
-    p_high = _p_high({"network": probability} | own, tile)
-    names = np.array(tile.class_names, dtype=object)
+    p_high, names = _p_high({"network": probability} | own, tile), np.array(tile.class_names, dtype=object)
     curves = {
         "success_rate": pd.concat([success_rate(high, p, fold).assign(prediction=name) for name, p in p_high.items()]),
         "reliability": reliability(high, p_high["network"]),
