@@ -13,8 +13,8 @@ from stages import _paths as at
 from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.statistic", "split.block_size", "split.seed",
-    "train.device",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.margin", "tile.statistic", "split.block_size",
+    "split.seed", "train.device",
 )  # fmt: skip
 INPUTS = (*at.FOLD_DATA, at.SITES, at.MODELS, at.CURVES, at.BASELINES, at.SITE_BASELINES)
 CURVE_COLUMNS = ("fold", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -23,7 +23,7 @@ CURVE_COLUMNS = ("fold", "epoch", "train_loss", "train_accuracy", "validation_lo
 def main() -> None:
     p = read_params(PARAMS)
     engine = Engine.choose(p.train.device, "float32", compile=False)
-    data = FoldData.load(*at.FOLD_DATA)
+    data = FoldData.load(at.FOLD_DATA, p.tile.margin)
     sites = vectors.read_features(at.SITES)
     of_sites = baselines.read_site_baselines(at.SITE_BASELINES)
     compared = baselines.read_baselines(at.BASELINES, data.table["tile"].to_numpy(), p.tile.class_columns)

@@ -11,8 +11,8 @@ from stages._paths import FOLD_DATA, MAP, METRICS, MODELS, PREDICTIONS, TERRAIN,
 from stages._runner import progress, read_params, run, say
 
 PARAMS = (
-    "augment.resample", "filter.min_valid", "map", "split.buffer", "tile.binary_edge", "tile.edges", "tile.size",
-    "tile.stride", "train.device",
+    "augment.resample", "filter.min_valid", "map", "split.buffer", "tile.binary_edge", "tile.edges", "tile.margin",
+    "tile.size", "tile.stride", "train.device",
 )  # fmt: skip
 INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTIONS)
 

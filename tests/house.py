@@ -21,7 +21,7 @@ AGREED = {  # lines of code, by what they are for
     "matched controls in the demo, and their measurement": 185,
     "stability of conclusions, skill over regions": 220,
     "sites that teach the network, and its compact layout": 210,
-    "pooling by log-mean-exp, training without validation, recall of each class": 60,
+    "pooling by log-mean-exp, margins of tiles, training without validation, recall of each class": 120,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/

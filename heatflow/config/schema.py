@@ -147,6 +147,8 @@ class Tile(Section, TileRules):
     """pixels, edge of a tile"""
     stride: Count | None = None
     """pixels between neighbouring tiles; null: size, tiles side by side"""
+    margin: int = Field(20, ge=0, le=4096)
+    """pixels of terrain around a tile that networks see too where they predict it; they learn from patches without"""
     statistic: Literal["max", "p90", "median", "mean"] = "max"
     """of the residuals in a tile, sets its class"""
     min_wells: Count = 1
@@ -214,7 +216,7 @@ class Augment(Section):
 class Model(Section):
     layout: Literal["compact", "report"] = "compact"
     """compact: pools and normalises early in each block, and ends in a wide head; report: as the report has it"""
-    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [16, 32, 64]
+    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 64]
     """of each NiN block"""
     batch_norm: bool = True
     """batch normalisation after each convolution but the last"""
@@ -228,7 +230,7 @@ class Model(Section):
 class Recipe(Section):
     """How one network is trained."""
 
-    epochs: int = Field(30, ge=1, le=100_000)
+    epochs: int = Field(26, ge=1, le=100_000)
     batch_size: Count = 20
     """tiles"""
     lr: PositiveFloat = Field(0.005, le=10)

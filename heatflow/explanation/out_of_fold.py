@@ -57,9 +57,27 @@ class OutOfFoldNetworks:
                 self.engine.place(network)
             yield k, np.flatnonzero(fold == k), self.networks[k]
 
-    def inputs(self, fold: int, elevation: np.ndarray) -> torch.Tensor:
-        """Terrain (m, size, size) in metres as the networks of a fold see it, (m, 1, size, size)."""
-        return network_inputs(elevation, self.data.scalings[fold], self.engine.device)
+    @property
+    def inner(self) -> slice:
+        """Rows or columns of what a network sees that are the tile's own, without its margin."""
+        margin = self.data.tiles.margin
+        return slice(margin, self.data.tiles.framed.shape[1] - margin)
+
+    def inputs(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> torch.Tensor:
+        """Tiles as the networks of a fold see them, with their margins, (m, 1, edge, edge).
+
+        Parameters
+        ----------
+        fold : int
+        index : int array, shape (m,)
+        elevation : float array, shape (m, size, size), optional
+            Metres; takes the place of the tiles' own terrain.
+        """
+        terrain = self.data.surroundings(index)
+        if elevation is not None:
+            terrain = terrain.copy()
+            terrain[:, self.inner, self.inner] = elevation
+        return network_inputs(terrain, self.data.scalings[fold], self.engine.device)
 
     def maps(self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
@@ -80,16 +98,15 @@ class OutOfFoldNetworks:
             In score per km of elevation where the method gives a change per elevation, so that folds with different
             scalings can share one map; otherwise in units of the score.
         """
-        elevation = self.data.elevation(index)
-        mean = np.empty(elevation.shape, dtype=np.float32)
+        mean = np.empty((len(index), *self.data.tiles.pixels.shape[1:]), dtype=np.float32)
         with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
-                tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
+                tiles, classes = self.inputs(fold, index[here]), None if target is None else target[here]
                 of, lattice = (method, classes, len(here), len(networks)), (self.stride, networks[0].first_stride)
                 explainers = [self.explainer(network, *of) for network in networks]
                 maps = [over_shifts(explain, tiles, shifts, *lattice) for explain in explainers]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
-                mean[here] = np.mean(maps, axis=0) / unit
+                mean[here] = np.mean(maps, axis=0)[:, self.inner, self.inner] / unit
         return mean
 
     def explainer(
@@ -116,7 +133,7 @@ class OutOfFoldNetworks:
         """
         parts: dict[int, np.ndarray] = {}
         for fold, here, networks in self.folds(index):
-            tiles = self.inputs(fold, elevation[here])
+            tiles = self.inputs(fold, index[here], elevation[here])
             scores = [predict(network, tiles, self.batch_size, self.engine).double() for network in networks]
             parts |= zip(here.tolist(), torch.stack(scores).softmax(dim=2).mean(dim=0).cpu().numpy(), strict=True)
         return np.stack([parts[k] for k in range(len(index))])

@@ -59,7 +59,7 @@ def randomisation(
     networks, test_fold = tiles.networks, tiles.networks.data.test_fold
     first, last = int(test_fold.min()), int(test_fold.max())
     index = spread(np.flatnonzero(test_fold == first), RANDOMISED)
-    inputs, target = networks.inputs(first, networks.data.elevation(index)), tiles.target(explained)
+    inputs, target = networks.inputs(first, index), tiles.target(explained)
     seeds = networks.networks[first]
     network, other = seeds[0], seeds[1] if len(seeds) > 1 else networks.networks[last][0]
 

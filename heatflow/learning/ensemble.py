@@ -120,7 +120,7 @@ class TrainingFiles:
 
     def __call__(self) -> tuple[FoldData, Terrain | None]:
         """Open them."""
-        data = FoldData.load(*self.fold_data)
+        data = FoldData.load(self.fold_data, self.tile.margin)
         if self.elevation is None:
             return data, None
         return data, Terrain.load(self.terrain, self.wells, self.sites, self.elevation, self.tile)
@@ -229,7 +229,7 @@ def train_folds(
     _refuse_duplicates(data)
     networks = [NetworkItem(*numbers) for numbers in product(range(data.folds), range(task.params.train.seeds))]
     trained = []
-    memory = TORCH_MEMORY + 2 * data.tiles.pixels[:1].nbytes * len(data.table)
+    memory = TORCH_MEMORY + 2 * data.tiles.framed[:1].nbytes * len(data.table)
     for one in map_in_order(task, networks, memory=memory, alone=task.engine.device.type != "cpu", on_done=on_done):
         trained.append(one)
         on_network(one)
@@ -253,9 +253,9 @@ def _refuse_duplicates(data: FoldData) -> None:
 def _network(params: Params, sites: bool) -> NetworkInNetwork:
     tile, model, train = params.tile, params.model, params.train
     return NetworkInNetwork(
-        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, dropout=train.dropout,
-        batch_norm=model.batch_norm, pooling=model.pooling, head_relu=model.head_relu, loss=train.loss,
-        first_high=tile.first_high,
+        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, size=tile.size,
+        margin=tile.margin, dropout=train.dropout, batch_norm=model.batch_norm, pooling=model.pooling,
+        head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
     )  # fmt: skip
 
 

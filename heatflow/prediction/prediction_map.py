@@ -129,7 +129,7 @@ class MapFiles:
         """Open them."""
         with open_written(self.terrain) as terrain:
             grid = Grid.from_dataset(terrain)
-        data = FoldData.load(*self.fold_data)
+        data = FoldData.load(self.fold_data, self.tile.margin)
         wells = grid.pixel(*shapely.get_coordinates(read_features(self.wells).geometry.array).T)
         load = partial(load_networks, self.models)
         ensemble = Ensemble.from_folds(data, load, grid, self.tile, self.engine, wells, self.buffer)
