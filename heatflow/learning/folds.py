@@ -70,10 +70,10 @@ def split_tiles(
         fold = _assign_blocks(blocks, label, split.folds, rng)
         every += [area.roles(fold == k, buffer, split.validation, rng) for k in range(split.folds)]
     for k, roles in enumerate(every):
-        needed, verb = (ROLES[:2], "train or validate") if split.validation else (ROLES[:1], "train")
+        needed, also = (ROLES[:2], " or validate on") if split.validation else (ROLES[:1], "")
         if not np.isin(needed, roles).all():
             raise InputError(
-                f"split: fold {k} has no tile left to {verb} on after those within {buffer:g} tiles of its test tiles "
+                f"split: fold {k} has no tile left to train{also} after those within {buffer:g} tiles of its test tiles "
                 "were set aside; decrease split.buffer, or increase split.block_size"
             )
     return np.array(every, dtype=object)
