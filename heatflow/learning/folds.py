@@ -73,8 +73,8 @@ def split_tiles(
         needed, also = (ROLES[:2], " or validate on") if split.validation else (ROLES[:1], "")
         if not np.isin(needed, roles).all():
             raise InputError(
-                f"split: fold {k} has no tile left to train{also} after those within {buffer:g} tiles of its test tiles "
-                "were set aside; decrease split.buffer, or increase split.block_size"
+                f"split: fold {k} has no tile left to train{also} after those within {buffer:g} tiles of its test "
+                "tiles were set aside; decrease split.buffer, or increase split.block_size"
             )
     return np.array(every, dtype=object)
 
