@@ -11,7 +11,7 @@ from heatflow.grid.grids import Grid, WindowGrid
 from heatflow.learning.engine import Engine
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.ensemble import Ensemble
-from heatflow.prediction.training_area import TrainingArea
+from heatflow.prediction.training_area import TrainingArea, squares
 
 SIZE = 20
 NOTHING = np.array([], dtype=int)
@@ -50,8 +50,8 @@ def make_ensemble(tile):
     def make(folds=2, wells=(NOTHING, NOTHING)):
         corners = np.array([0, 40])
         areas = [
-            TrainingArea(corners, np.array([0, 0]), *wells),
-            TrainingArea(corners, np.array([60, 60]), NOTHING, NOTHING),
+            TrainingArea(squares(corners, [0, 0], SIZE), *wells),
+            TrainingArea(squares(corners, [60, 60], SIZE), NOTHING, NOTHING),
         ]
         networks, scaling = [[Mean()], [Mean(0.3)]], {"offset": 0.0, "scale": 100.0}
         area = AreaOfApplicability.fit(columns, roles)
