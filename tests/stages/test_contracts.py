@@ -25,7 +25,7 @@ ROOMS = (  # each imports from those above it, and from itself
     {"explanation", "prediction"},
     {"present"},
 )
-WITH_TORCH = {"train", "evaluate", "saliency", "map"}
+WITH_TORCH = {"train", "evaluate", "saliency", "map", "bundle"}
 
 
 def outputs(stage):
