@@ -240,13 +240,13 @@ def read_places(texts: tuple[str, ...], grid: Grid) -> geopandas.GeoDataFrame:
         One is neither.
     """
     parts = []
-    for text in texts:
+    for k, text in enumerate(texts, start=1):
         number = r"\s*([+-]?\d+\.?\d*)\s*"
         if match := re.fullmatch(f"{number},{number}", text):
             lon, lat = map(float, match.groups())
             if abs(lon) > 360 or abs(lat) > 90:
                 raise InputError(f"--at {text}: no place on Earth; give longitude,latitude in degrees")
-            part = geopandas.GeoDataFrame({"name": [text]}, geometry=[shapely.Point(lon, lat)], crs="EPSG:4326")
+            part = geopandas.GeoDataFrame({"name": [f"place {k}"]}, geometry=[shapely.Point(lon, lat)], crs="EPSG:4326")
         else:
             if not Path(text).is_file():
                 raise InputError(f"--at {text}: neither longitude,latitude in degrees nor a table of points")
@@ -254,7 +254,7 @@ def read_places(texts: tuple[str, ...], grid: Grid) -> geopandas.GeoDataFrame:
                 points = read_points(text)
             except InputError as error:
                 raise InputError(str(error).replace("data.wells", "--at")) from None
-            name = [f"{Path(text).name}:{k}" for k in range(1, len(points) + 1)]
+            name = [f"{Path(text).name}:{row}" for row in range(1, len(points) + 1)]
             part = geopandas.GeoDataFrame({"name": name}, geometry=points.geometry.to_numpy(), crs=points.crs)
         parts.append(transform_table(part, grid.crs, f"--at {text}"))
     if not parts:

@@ -199,7 +199,8 @@ class Bundle:
         tiles = read_features(self.folder / "tiles.fgb")
         folds = [f"fold{k}" for k in range(settings.folds)]
         roles = tiles[folds].to_numpy(dtype=object).T
-        statistics = tiles[[name for name in tiles if str(name).startswith("s")]].to_numpy(dtype=np.float64)
+        columns = [tiles[name].to_numpy(dtype=np.float64) for name in tiles if str(name).startswith("s")]
+        statistics = np.ascontiguousarray(np.transpose(columns))  # its sums have one order
         applicability = AreaOfApplicability.fit(statistics, roles)
         areas = [NOTHING] * settings.folds if everywhere else self._areas(tiles, roles, grid)
         return Ensemble(networks, settings.scalings, areas, applicability, settings.tile, engine)

@@ -11,7 +11,7 @@ from heatflow.geo.wells import UsableWells
 from heatflow.prediction.bundle import BundleSettings
 from heatflow.prediction.prediction_map import PredictionMap
 from heatflow.prediction.well_scores import WellScores
-from heatflow.present.wording import chance, percent, within
+from heatflow.present.wording import chance, within
 
 
 def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str]:
@@ -86,7 +86,7 @@ def region_lines(prediction: PredictionMap, places: pd.DataFrame, scores: WellSc
     """
     tile = prediction.ensemble.tile
     yield from map_lines(prediction, out / "probability.tif", out / "top.fgb")
-    yield f"{percent(prediction.summary()['inside_applicability'])} of the map lie in the area of applicability"
+    yield f"{prediction.summary()['inside_applicability']:.1%} of the map lie in the area of applicability"
     for place in places.to_dict("records"):
         yield _place_line(place, tile)
     if scores is not None:
@@ -94,7 +94,7 @@ def region_lines(prediction: PredictionMap, places: pd.DataFrame, scores: WellSc
 
 
 def _place_line(place: dict[Hashable, Any], tile: Tile) -> str:
-    where = f"{place['name']}: "
+    where = f"{place['name']} ({place['lon']:.4f}, {place['lat']:.4f}): "
     if place["reason"]:
         return f"{where}not predicted, {place['reason']}"
     edges = ", ".join(f"{edge:g}: {chance(place[f'above_{edge:g}'])}" for edge in tile.edges)
@@ -109,7 +109,9 @@ def _score_lines(metrics: dict[str, Any], tile: Tile) -> Iterator[str]:
         yield "no site can be scored: every network was trained on its tile or terrain around it"
         return
     for name, what in (("site_auc", f"{metrics['sites']} sites"), ("auc_high", f"{metrics['tiles']} tiles")):
-        yield f"AUC of {what} above {tile.binary_edge:g} mW/m2: {within(metrics, name)}"
+        yield f"AUC of {what} above {tile.binary_edge:g} mW/m2: {within(metrics, name)}".replace(
+            "\N{NO-BREAK SPACE}", " "
+        )
     if held := metrics["sites_in_training_area"]:
         yield f"{held} sites lie where some networks were trained; only the other networks predict and score them"
     else:
