@@ -20,7 +20,7 @@ from heatflow.errors import InputError
 from heatflow.geo import terrain as terrain_module
 from heatflow.io.vectors import write_features
 from heatflow.prediction.prediction_map import MapTask
-from tests.helpers import LEFT, RAMP, TOP, make_raster, make_wells
+from tests.helpers import LEFT, PREDICTED, RAMP, TOP, make_raster, make_wells
 
 RASTERS = ("probability.tif", "uncertainty.tif", "applicability.tif")
 UTM = "EPSG:32613"
@@ -85,6 +85,7 @@ def test_another_region_in_another_grid_is_predicted_and_scored(finished, elsewh
     center = f"{lon:.5f},{lat:.5f}"
     assert run(elsewhere["elevation"], "out", *wells, "--at", center, "--at", "10,10") == 0
     said = capsys.readouterr()
+    assert contents("out").keys() == PREDICTED
     assert "no site took part in training" in said.out
     assert f"place 1 ({lon:.4f}, {lat:.4f}): probability of a site above 0: " in said.out
     assert "place 2 (10.0000, 10.0000): not predicted, outside the raster" in said.out

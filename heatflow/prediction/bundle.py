@@ -110,7 +110,7 @@ def write_bundle(folder: Path, data: FoldData, grid: Grid, networks: Sequence[Se
 
 def _statistics(number: int) -> list[str]:
     """Columns of the terrain statistics."""
-    return [f"s{k:02d}" for k in range(number)]
+    return [f"statistic{k}" for k in range(number)]
 
 
 def _held_wells(areas: Sequence[TrainingArea], grid: Grid) -> geopandas.GeoDataFrame:
@@ -199,7 +199,7 @@ class Bundle:
         tiles = read_features(self.folder / "tiles.fgb")
         folds = [f"fold{k}" for k in range(settings.folds)]
         roles = tiles[folds].to_numpy(dtype=object).T
-        columns = [tiles[name].to_numpy(dtype=np.float64) for name in tiles if str(name).startswith("s")]
+        columns = [tiles[name].to_numpy(dtype=np.float64) for name in tiles if str(name).startswith("statistic")]
         statistics = np.ascontiguousarray(np.transpose(columns))  # its sums have one order
         applicability = AreaOfApplicability.fit(statistics, roles)
         areas = [NOTHING] * settings.folds if everywhere else self._areas(tiles, roles, grid)
