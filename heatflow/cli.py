@@ -1,13 +1,14 @@
-"""The command `heatflow`: fetch public data, compare experiments, sum up a run, write the page of params."""
+"""The command `heatflow`: predict another region, fetch public data, compare experiments, sum up a run."""
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from heatflow.errors import InputError, printable
+from heatflow.errors import InputError, fault_of_machine, printable
 
 HEADLINE = r"accuracy|auc_high|site_auc|verdict\.answer"
 WIDTH = 120  # columns of the table that `compare` prints, at least
@@ -24,9 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code. 0: done. 2: input that cannot be used. 130: interrupted.
+        Exit code. 0: done. 2: input that cannot be used. 3: the machine failed. 130: interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options)
     except InputError as error:
@@ -35,11 +36,32 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"heatflow {options.verb}: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (fault := fault_of_machine(error)) is None:
+            raise
+        print(printable(f"heatflow {options.verb}: {fault}"), file=sys.stderr)
+        return 3
+
+
+def _joined(words: list[str]) -> list[str]:
+    """The words of a command line, a negative longitude joined with its ``--at``: argparse takes it for an option.
+
+    >>> _joined(["predict", "--at", "-117,39"])
+    ['predict', '--at=-117,39']
+    """
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--at" and word.startswith("-"):
+            joined[-1] = f"--at={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="heatflow", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_predict(verbs.add_parser("predict", help="predict another region from a model bundle and its elevation"))
     fetch = verbs.add_parser("fetch", help="fetch public data into data/sources/, or list what there is")
     fetch.add_argument("source", nargs="?", help="name in data/sources.yaml; without one all are listed")
     fetch.set_defaults(run=_fetch)
@@ -51,6 +73,32 @@ def _parser() -> argparse.ArgumentParser:
     summary.set_defaults(run=_summary)
     verbs.add_parser("docs", help="write docs/params.md from the typed params").set_defaults(run=_docs)
     return parser
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="such as data/bundle")
+    predict.add_argument("--elevation", required=True, metavar="RASTER", help="any file or URL that GDAL can read")
+    predict.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="to write, or to write again")
+    predict.add_argument("--crs", help="of the map, in metres; by default the raster's own (terrain.crs)")
+    predict.add_argument("--wells", metavar="TABLE", help="wells of the region to score the predictions on")
+    at = "a place to print the prediction of, or a table of points; may be given again"
+    predict.add_argument("--at", action="append", default=[], metavar="LON,LAT", help=at)
+    setting = "any param of terrain, wells or map, as in params.yaml; may be given again"
+    predict.add_argument(
+        "-S", "--set", action="append", default=[], metavar="PARAM=VALUE", dest="settings", help=setting
+    )
+    everywhere = "use all networks everywhere, also where some were trained on this very terrain"
+    predict.add_argument("--all-networks", action="store_true", help=everywhere)
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from heatflow.predict import Request, predict
+
+    settings = [*options.settings, *([f"terrain.crs={json.dumps(options.crs)}"] if options.crs else [])]
+    everything = options.model, options.elevation, options.out, options.wells
+    predict(Request(*everything, tuple(options.at), tuple(settings), options.all_networks))
+    return 0
 
 
 def _fetch(options: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ PREDICTIONS = DATA / "predictions.fgb"
 SITE_PREDICTIONS = DATA / "site_predictions.fgb"
 SALIENCY = DATA / "saliency"
 MAP = DATA / "map"
+BUNDLE = DATA / "bundle"
 REPORT = DATA / "report.html"
 
 CURVES = METRICS / "curves.csv"

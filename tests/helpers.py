@@ -46,6 +46,10 @@ TINY_DEMO = {  # params of the project that DVC reproduces
     "train": {"epochs": 2, "seeds": 1},
     "saliency": {"methods": ["gradient", "grad_cam"]},
 }
+PREDICTED = {  # what `heatflow predict` writes where wells and places are given
+    "applicability.qml", "applicability.tif", "places.csv", "probability.qml", "probability.tif", "sites.qml",
+    "sites.tif", "summary.json", "top.fgb", "uncertainty.qml", "uncertainty.tif", "wells.fgb", "wells_dropped.csv",
+}  # fmt: skip
 TRACKED = (  # of the working tree, what the pipeline needs
     "heatflow",
     "stages",

@@ -12,7 +12,7 @@ from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
 from heatflow.geo.elevation import Elevation
 from heatflow.geo.trend import Strips, detrend
-from heatflow.geo.warp import warp_strips
+from heatflow.geo.warp import source_pixel, warp_strips
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import write_cog
 
@@ -34,6 +34,8 @@ class TerrainSummary:
     terrain : (float, float)
         Lowest and highest value written, metres: above the regional trend where that was subtracted.
     detrended : bool
+    source_pixel : float
+        Edge of a pixel of the raster that it was made from, metres.
     """
 
     grid: Grid
@@ -41,13 +43,14 @@ class TerrainSummary:
     elevation: tuple[float, float]
     terrain: tuple[float, float]
     detrended: bool
+    source_pixel: float
 
     @property
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/terrain.json``."""
         elevation, terrain = (dict(zip(("low", "high"), ends, strict=True)) for ends in (self.elevation, self.terrain))
         size = {"width": self.grid.width, "height": self.grid.height}
-        return {**size, "valid": self.valid, "elevation": elevation, **terrain}
+        return {**size, "valid": self.valid, "source_pixel": self.source_pixel, "elevation": elevation, **terrain}
 
 
 def write_terrain(
@@ -96,7 +99,8 @@ def write_terrain(
     write_cog(path, grid, after.observe(strips), on_strip=on_strip)
     write_cog(trend, coarse, iter([(0, subtracted.mean())]), bands=("regional trend",))
     valid = after.count / (grid.width * grid.height)
-    return TerrainSummary(grid, valid, (before.low, before.high), (after.low, after.high), radius is not None)
+    ends = (before.low, before.high), (after.low, after.high)
+    return TerrainSummary(grid, valid, *ends, radius is not None, source_pixel(source, grid))
 
 
 def trend_grid(grid: Grid, radius: float | None) -> Grid:

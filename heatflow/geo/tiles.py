@@ -9,7 +9,6 @@ import geopandas
 import numpy as np
 import pandas as pd
 from rasterio import DatasetReader
-from rasterio.windows import Window
 from shapely import box
 
 from heatflow.config.schema import Tile
@@ -17,6 +16,7 @@ from heatflow.errors import InputError, reading
 from heatflow.geo.labels import STATISTICS, label_squares
 from heatflow.geo.low_data import data_statistics
 from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.rasters import read_around
 from heatflow.io.vectors import read_table
 
 
@@ -160,8 +160,7 @@ def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path
         for row in np.unique(rows).tolist():
             here = cols[rows == row].tolist()
             left, right = here[0] * stride, here[-1] * stride + size
-            window = Window(left - margin, row * stride - margin, right - left + 2 * margin, edge)
-            strip = dataset.read(1, window=window, boundless=margin > 0, fill_value=np.nan)
+            strip = read_around(dataset, row * stride, left, (size, right - left), margin)
             for col in here:
                 tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + edge], dtype="<f4")
                 packed.write(tile.data)

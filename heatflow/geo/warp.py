@@ -121,7 +121,7 @@ def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Stri
         Metres; NaN where there is no data. When enlarging, a pixel has data where the source pixel around its centre
         has; when averaging, where any source pixel in it has.
     """
-    shrink = _source_pixels_per_pixel(source, grid)
+    shrink = source_pixels_per_pixel(source, grid)
     method = ("average" if shrink > 1 + 1e-6 else "cubic") if resampling == "auto" else resampling
     rows = int(np.clip(STRIP_PIXELS / (max(shrink, 1e-9) ** 2 * grid.width), 1, 512))
     aligned = _aligned_offset(source, grid)
@@ -145,7 +145,12 @@ def _aligned_offset(source: Elevation, grid: Grid) -> tuple[int, int] | None:
     return (int(row), int(column)) if inside and column.is_integer() and row.is_integer() else None
 
 
-def _source_pixels_per_pixel(source: Elevation, grid: Grid) -> float:
+def source_pixel(source: Elevation, grid: Grid) -> float:
+    """Edge of a source pixel at the middle of a grid, metres."""
+    return grid.resolution / max(source_pixels_per_pixel(source, grid), 1e-9)
+
+
+def source_pixels_per_pixel(source: Elevation, grid: Grid) -> float:
     """Edge of a grid pixel in source pixels, at the middle of the grid."""
     x = grid.left + (grid.width / 2 + np.array([0.0, 1.0, 0.0])) * grid.resolution
     y = grid.top - (grid.height / 2 + np.array([0.0, 0.0, 1.0])) * grid.resolution

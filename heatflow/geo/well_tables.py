@@ -61,7 +61,7 @@ def read_wells(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
     >>> table["heat_flow"].tolist(), table.crs.name
     ([85.5, nan], 'WGS 84')
     """
-    table = _read(path, wells)
+    table = read_points(path, wells)
     residual = _find(table, wells.residual, RESIDUAL, "wells.residual", path)
     heat_flow = _find(table, wells.heat_flow, HEAT_FLOW, "wells.heat_flow", path)
     quality = _find(table, wells.quality_column, QUALITY, "wells.quality_column", path)
@@ -89,8 +89,8 @@ def read_wells(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
     return _without_impossible_places(read, path)
 
 
-def _read(path: str, wells: Wells) -> geopandas.GeoDataFrame:
-    """All columns of the file, and points."""
+def read_points(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
+    """All columns of a table of places, whatever they are, and points; the rest as `read_wells`."""
     member = _archived(path, wells.layer) if Path(path).is_file() and zipfile.is_zipfile(path) else None
     if (member or path).lower().removesuffix(".gz").endswith(TEXT_TABLES):
         table = _read_text(path, member, wells)

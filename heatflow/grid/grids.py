@@ -258,6 +258,11 @@ class WindowGrid:
         return cell
 
     @property
+    def cells(self) -> int:
+        """Edge of a window, pixels of the map."""
+        return self.size // self.cell
+
+    @property
     def map_grid(self) -> Grid:
         """Grid of the map, with the corner of `grid`."""
         g, cell = self.grid, self.cell

@@ -9,7 +9,7 @@ from pyproj import Transformer
 from heatflow.config.schema import Tile
 from heatflow.grid.grids import WindowGrid
 from heatflow.prediction.blending import entropy
-from heatflow.prediction.training_area import inside, overlap
+from heatflow.prediction.training_area import inside, overlap, squares
 
 
 def cautious(p: np.ndarray, disagreement: np.ndarray, networks: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def best_apart(value: np.ndarray, top: np.ndarray, left: np.ndarray, size: int, 
     for k in np.argsort(-value, kind="stable").tolist():
         if len(chosen) == most or not np.isfinite(value[k]):
             break
-        if not overlap(top[[k]], left[[k]], top[chosen], left[chosen], size)[0]:
+        if not overlap(top[[k]], left[[k]], size, squares(top[chosen], left[chosen], size))[0]:
             chosen.append(k)
     return np.array(chosen, dtype=int)
 

@@ -17,32 +17,51 @@ def taper(cells: int) -> np.ndarray:
     return np.outer(along, along)
 
 
-def blend(windows: pd.DataFrame, window_grid: WindowGrid, columns: list[str]) -> np.ndarray:
+class Blend:
     """Weighted mean of the values of all windows that cover a pixel of the map; values that are NaN have no weight.
+
+    Windows are added a row at a time, so that memory holds the map and not all windows.
 
     Parameters
     ----------
-    windows : DataFrame
-        ``top`` and ``left``, the first row and column of each, and its values.
     window_grid : WindowGrid
-    columns : list of str
-        The values to blend.
-
-    Returns
-    -------
-    float32 array, shape (columns, rows, columns of the map)
-        NaN where there is no window.
+    layers : int
+        Number of values of each window.
     """
-    cell, cells = window_grid.cell, window_grid.size // window_grid.cell
-    weight, (total, weights) = taper(cells), np.zeros((2, len(columns), *window_grid.map_grid.shape))
-    for top, left, *values in windows[["top", "left", *columns]].to_numpy():
-        row, column = int(top) // cell, int(left) // cell
-        place = slice(None), slice(row, row + cells), slice(column, column + cells)
-        finite = np.isfinite(values)
-        total[place] += np.where(finite, values, 0)[:, None, None] * weight
-        weights[place] += finite[:, None, None] * weight
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weights > 0, total / weights, np.nan).astype(np.float32)
+
+    def __init__(self, window_grid: WindowGrid, layers: int) -> None:
+        self.cell, self.cells = window_grid.cell, window_grid.cells
+        self.weight = taper(self.cells)
+        self.total, self.weights = np.zeros((2, layers, *window_grid.map_grid.shape))
+
+    def add(self, windows: pd.DataFrame, values: np.ndarray) -> None:
+        """Add windows.
+
+        Parameters
+        ----------
+        windows : DataFrame, m rows
+            ``top`` and ``left``, the first row and column of each.
+        values : float array, shape (m, layers) or (m, layers, cells, cells)
+            One value of each layer for all of a window, or one for each pixel of the map in it.
+        """
+        values = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
+        for (row, column), field in zip(windows[["top", "left"]].to_numpy() // self.cell, values, strict=True):
+            place = slice(None), slice(row, row + self.cells), slice(column, column + self.cells)
+            finite = np.isfinite(field)
+            self.total[place] += np.where(finite, field, 0) * self.weight
+            self.weights[place] += finite * self.weight
+
+    def mean(self) -> np.ndarray:
+        """Float32 array, shape (layers, rows, columns of the map), NaN where there is no window."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.weights > 0, self.total / self.weights, np.nan).astype(np.float32)
+
+
+def blend(windows: pd.DataFrame, window_grid: WindowGrid, columns: list[str]) -> np.ndarray:
+    """`Blend` of columns of a table of windows that has ``top`` and ``left``; float32 (columns, rows, columns)."""
+    blended = Blend(window_grid, len(columns))
+    blended.add(windows, windows[columns].to_numpy(np.float64))
+    return blended.mean()
 
 
 def entropy(probability: np.ndarray) -> np.ndarray:

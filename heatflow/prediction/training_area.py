@@ -9,16 +9,16 @@ from heatflow.grid.grids import TileGrid
 from heatflow.learning.fold_data import FoldData
 
 
-def overlap(top: np.ndarray, left: np.ndarray, tops: np.ndarray, lefts: np.ndarray, size: int) -> np.ndarray:
-    """Whether each window shares a pixel with any of some tiles; both are squares of `size` pixels.
+def overlap(top: np.ndarray, left: np.ndarray, size: int, rectangles: np.ndarray) -> np.ndarray:
+    """Whether each window of `size` pixels shares a pixel, or a part of one, with any of some rectangles.
 
     Parameters
     ----------
     top, left : int array, shape (m,)
         First row and column of the windows.
-    tops, lefts : int array, shape (n,)
-        The same of the tiles.
     size : int
+    rectangles : float array, shape (n, 4)
+        Upper, left, lower and right edge of each, pixels.
 
     Returns
     -------
@@ -26,12 +26,18 @@ def overlap(top: np.ndarray, left: np.ndarray, tops: np.ndarray, lefts: np.ndarr
 
     Examples
     --------
-    >>> overlap(np.array([0, 0]), np.array([10, 9]), np.array([0]), np.array([0]), 10).tolist()
+    >>> overlap(np.array([0, 0]), np.array([10, 9]), 10, np.array([[0, 0, 10, 10]])).tolist()
     [False, True]
     """
-    down = np.abs(np.subtract.outer(top, tops)) < size
-    right = np.abs(np.subtract.outer(left, lefts)) < size
+    upper, west, lower, east = np.reshape(rectangles, (-1, 4)).T
+    down = np.less.outer(top, lower) & np.greater.outer(top + size, upper)
+    right = np.less.outer(left, east) & np.greater.outer(left + size, west)
     return (down & right).any(axis=1)
+
+
+def squares(top: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
+    """Rectangles, as `overlap` takes them, of squares of `size` pixels by their first row and column; (n, 4)."""
+    return np.column_stack([top, left, np.add(top, size), np.add(left, size)])
 
 
 def inside(row: np.ndarray, column: np.ndarray, top: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
@@ -50,14 +56,13 @@ class TrainingArea:
 
     Parameters
     ----------
-    tops, lefts : int array, shape (n,)
-        First row and column of its tiles.
+    tiles : float array, shape (n, 4)
+        Upper, left, lower and right edge of its tiles, pixels.
     rows, columns : int array, shape (m,)
         Pixels of wells outside those tiles that training patches may have held.
     """
 
-    tops: np.ndarray
-    lefts: np.ndarray
+    tiles: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
 
@@ -89,9 +94,9 @@ class TrainingArea:
             down, right, half = data.excluded(fold, tiles, buffer).T
             closed = np.maximum(np.abs(place[:, :1] - down), np.abs(place[:, 1:] - right)) < half
             held &= ~closed.any(axis=1)
-        return cls(*tiles.corners(row[trained], col[trained]), wells[0][held], wells[1][held])
+        return cls(squares(*tiles.corners(row[trained], col[trained]), tiles.size), wells[0][held], wells[1][held])
 
     def overlaps(self, top: np.ndarray, left: np.ndarray, size: int) -> np.ndarray:
         """Whether each window of `size` pixels shares a pixel with such a tile, or holds such a well; bool (m,)."""
         held = inside(self.rows, self.columns, top, left, size).any(axis=0)
-        return held | overlap(top, left, self.tops, self.lefts, size)
+        return held | overlap(top, left, size, self.tiles)

@@ -30,7 +30,8 @@ def test_summary_is_that_of_what_is_read_and_written(write_raster, tmp_path):
     np.testing.assert_array_equal(values, array)
     low, high = float(np.nanmin(array)), float(np.nanmax(array))
     assert summary.metrics == {
-        "width": 80, "height": 60, "valid": 0.9, "elevation": {"low": low, "high": high}, "low": low, "high": high,
+        "width": 80, "height": 60, "valid": 0.9, "source_pixel": 200.0, "elevation": {"low": low, "high": high},
+        "low": low, "high": high,
     }  # fmt: skip
     assert not summary.detrended
 

@@ -38,7 +38,7 @@ def prediction(terrain, window_grid, make_ensemble):
 
 def test_every_window_is_predicted_or_counted(terrain, window_grid, make_ensemble):
     seen = []
-    windows, valid, counts = predict_windows(task(terrain, window_grid, make_ensemble()), lambda: seen.append(1))
+    windows, valid, counts, _ = predict_windows(task(terrain, window_grid, make_ensemble()), lambda: seen.append(1))
     np.testing.assert_array_equal(valid, 1 - np.outer(np.arange(16) < 6, np.arange(22) < 6))
     total = len(window_grid.starts(83)) * len(window_grid.starts(110))
     assert counts["windows"] == total == len(windows) + counts["low_data"] + counts["learnt_from"]
@@ -49,7 +49,7 @@ def test_every_window_is_predicted_or_counted(terrain, window_grid, make_ensembl
 
 
 def test_windows_that_every_fold_was_trained_on_are_left_out(terrain, window_grid, make_ensemble):
-    windows, _, counts = predict_windows(task(terrain, window_grid, make_ensemble(folds=1)))
+    windows, _, counts, _ = predict_windows(task(terrain, window_grid, make_ensemble(folds=1)))
     assert counts["learnt_from"] == counts["windows"] - counts["low_data"] - len(windows) > 0
     assert not ((windows["left"] < 20) & (windows["top"] < 20)).any()
     assert windows["disagreement"].isna().all()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from heatflow.grid.grids import TileGrid
-from heatflow.prediction.training_area import TrainingArea, inside, overlap
+from heatflow.prediction.training_area import TrainingArea, inside, overlap, squares
 
 SIZE = 20
 
@@ -19,7 +19,7 @@ def test_a_window_shares_pixels_with_a_tile_or_it_does_not():
     for a, b in zip(tops, lefts, strict=True):
         taken[a : a + SIZE, b : b + SIZE] = True
     expected = [taken[a : a + SIZE, b : b + SIZE].any() for a, b in zip(top, left, strict=True)]
-    assert overlap(top, left, tops, lefts, SIZE).tolist() == expected
+    assert overlap(top, left, SIZE, squares(tops, lefts, SIZE)).tolist() == expected
 
 
 def test_a_pixel_is_inside_half_open_windows():
@@ -48,7 +48,7 @@ def test_wells_that_patches_may_have_held_belong_to_the_training_area(window_gri
     rows, columns = np.array([5, 5, 33, 34, 5, 5]), np.array([5, 33, 5, 5, 34, 60])
     area = TrainingArea.from_fold(data, 0, tiles, (rows, columns), 0)
     assert area.columns.tolist() == [5, 33, 5]
-    assert (area.tops.tolist(), area.lefts.tolist()) == ([0], [0])
+    assert area.tiles.tolist() == [[0, 0, SIZE, SIZE]]
     wide = TrainingArea.from_fold(data, 0, tiles, (rows, columns), 2)
     assert wide.columns.tolist() == [5, 5]  # closed from column 20 on
     assert not len(TrainingArea.from_fold(data, 0, tiles, (rows, columns), None).rows)
