@@ -28,9 +28,8 @@ def main() -> None:
         elevation, resolution = rasters.read_overview(terrain), terrain.res[0]
     with atomic.replacing(MAP) as folder:
         folder.mkdir()
-        np.save(
-            statistics := folder.with_name("statistics.npy"), tile_statistics(FoldData.load(FOLD_DATA, p.tile.margin), resolution)
-        )
+        data, statistics = FoldData.load(FOLD_DATA, p.tile.margin), folder.with_name("statistics.npy")
+        np.save(statistics, tile_statistics(data, resolution))
         step = p.map.step(p.tile.size)
         files = MapFiles(TERRAIN, WELLS, FOLD_DATA, MODELS, p.tile, step, buffer, engine, statistics)
         task = MapTask(files, p.filter.min_valid)
