@@ -21,6 +21,7 @@ PLUMBING = (
 RULES = "heatflow/config/derived.py"  # what follows from params: reached through plumbing, and used by every stage
 RESOURCES = {  # code that is no Python, by the module that reads it
     "heatflow/present/report.py": "heatflow/present/page", "heatflow/present/qgis.py": "heatflow/present/style.qml",
+    "heatflow/present/qgis_project.py": "heatflow/present/project",
 }  # fmt: skip
 PACKAGES = ("heatflow", "stages")
 
