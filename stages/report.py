@@ -39,7 +39,7 @@ def main() -> None:
             numbers=numbers,
             tables={name: text.read_csv(path, report.TABLES[name]) for name, path in TABLES.items()},
             predictions=vectors.read_table(at.PREDICTIONS), wells=vectors.read_features(at.WELLS),
-            top=vectors.read_table(at.MAP / "top.fgb"), tiles=PackedTiles.load(at.TILES, at.TILE_TABLE),
+            top=vectors.read_features(at.MAP / "top.fgb"), tiles=PackedTiles.load(at.TILES, at.TILE_TABLE),
             rasters={name: stack.enter_context(rasters.open_written(path)) for name, path in maps.items()},
             pictures=(*PICTURES, *sorted(at.SALIENCY_FIGURES.glob("*.png"))), files=FILES,
             ablation=text.read_csv(p.data.ablation) if p.data.applies(p.data.ablation) else None,
