@@ -73,12 +73,14 @@ class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.sources, self.headings, self.open, self.ids, self.unnamed, self.links = [], [], [], [], [], []
+        self.regions = []
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.sources += [attrs[k] for k in ("src", "href") if k in attrs and tag != "a"]
         self.ids += [attrs["id"]] if "id" in attrs else []
         self.links += [attrs["href"]] if tag == "a" else []
+        self.regions += [attrs.get("aria-label")] if attrs.get("role") == "region" else []
         needed = ["alt"] if tag == "img" else ["aria-label", "tabindex"] if attrs.get("class") == "scroll" else []
         self.unnamed += [attrs] if any(name not in attrs for name in needed) else []
         if re.fullmatch("h[1-6]", tag):
@@ -98,6 +100,7 @@ def check_page(text):
     assert all(source.startswith("data:") for source in reader.sources)
     assert not reader.unnamed
     assert len(reader.ids) == len(set(reader.ids))
+    assert len(reader.regions) == len(set(reader.regions))  # a screen reader lists them by name
     assert reader.headings[0] == 1
     assert all(b <= a + 1 for a, b in zip(reader.headings, reader.headings[1:], strict=False))
     assert "default-src 'none'" in text
