@@ -1,10 +1,10 @@
-"""How often does the verdict err? python -m benchmarks.calibration [--seeds 101 120] [--results calibration.csv]
+"""How often does the verdict err? python -m benchmarks.calibration [--seeds 101 120] [--kinds structure null ...]
 
-Makes synthetic regions of four kinds, of which the right answer is known, trains the networks of each, and asks whether
-they use structure by the rules of docs/saliency.md. Of every region only the stages that the verdict needs are run, with
-one network for each fold. Regions run side by side, each in one process with one thread. A region is a row of the
-results as soon as it is done; rows that are there for the same code and params are not computed again.
-benchmarks/CALIBRATION.md says how often each answer was given.
+It makes synthetic regions of four kinds, whose right answer is known, trains the networks of each, and asks by the
+rules of docs/saliency.md whether they use structure. Only the stages that the verdict needs are run, with one network
+for each fold. Regions run side by side, each in one process with one thread. A region is a row of
+benchmarks/calibration.csv as soon as it is done; rows that are there for the same code and params are not computed
+again. benchmarks/CALIBRATION.md says how often each answer was given.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,30 @@ KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {  # what differs
     "erased": lambda demo: {"erase": True},
     "relief": lambda demo: {"lookalike_heat": demo["active"]},
 }
+ORDER = {kind: number for number, kind in enumerate(KINDS)}
+NETWORKS = 1  # of each fold: the luck of training, which no interval holds then, is larger than with the default three
 STAGES = (demo, terrain, wells, tile, filter, split, normalize, train)
 NUMBERS = ("excess", "effect", "beyond_relief")
+ANSWERS = (USES, RELIEF, NOT, OPEN)
+TRUTH = {  # what decides heat, in words of the table
+    "structure": "structures", "null": "nothing in the terrain", "erased": "structures that the terrain does not show",
+    "relief": "structures and look-alikes alike",
+}  # fmt: skip
 
 
-def measure(case: tuple[str, int], params: dict[str, Any], networks: int) -> dict[str, Any]:
+def key_of_regions(params: dict[str, Any]) -> str:
+    """Digest of the code and the params that a row comes from."""
+    paths = [Path(str(stage.__file__)) for stage in STAGES] + [at.CODE / "heatflow/explanation/effect.py"]
+    code = sorted(
+        {name for path in [*paths, at.CODE / "heatflow/explanation/verdict.py"] for name in code_of(path, at.CODE)}
+    )
+    return fingerprint([params], [at.CODE / name for name in code])[:7]
+
+
+def measure(case: tuple[str, int], params: dict[str, Any]) -> dict[str, Any]:
     """Make a region of a kind from a seed, train its networks, and judge them; a row of the results."""
     kind, seed = case
     params = params | {"demo": params["demo"] | KINDS[kind](params["demo"]) | {"seed": seed}}
-    params["train"] = params["train"] | {"seeds": networks}
     os.environ[WORKERS] = "1"  # of the tasks of a region: regions run side by side
     with tempfile.TemporaryDirectory() as name, chdir(name):
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -71,17 +87,7 @@ def measure(case: tuple[str, int], params: dict[str, Any], networks: int) -> dic
         at.DATA.mkdir()
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             for stage in STAGES:
-                import time
-
-                t0 = time.process_time()
-                w = time.time()
                 stage.main()
-                print(
-                    stage.__name__,
-                    round(time.process_time() - t0, 1),
-                    round(time.time() - w, 1),
-                    file=open("/tmp/x_C/times.txt", "a"),
-                )
         return {"kind": kind, "seed": seed} | judge(load("params.yaml"))
 
 
@@ -112,3 +118,80 @@ def judge(p: Params) -> dict[str, Any]:
         "auc": auc["value"], "auc_low": auc["low"], "tiles": effect["tiles"], "p": effect["p"],
         "p_without_lookalikes": alone["p"], **numbers,
     }  # fmt: skip
+
+
+def share(times: int, of: int) -> str:
+    """A share with its exact 95 % interval (Clopper and Pearson, 1934).
+
+    >>> share(1, 20)
+    '1 of 20 (0.1 % to 24.9 %)'
+    """
+    low, high = binomtest(times, of).proportion_ci(0.95, "exact")
+    return f"{times} of {of} ({100 * low:.1f} % to {100 * high:.1f} %)"
+
+
+def page(table: pd.DataFrame) -> str:
+    """How often each answer was given, with look-alikes and without, and the numbers that decided."""
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
+
+    def counted(column: str) -> list[str]:
+        rows = []
+        for kind in kinds:
+            given = table.loc[table["kind"] == kind, column]
+            times = [int((given == each).sum()) for each in ANSWERS]
+            rows.append((kind, TRUTH[kind], share(times[0], len(given)), *map(str, times[1:])))
+        return markdown_table(("kind", "heat follows", *ANSWERS), rows)
+
+    columns = ("auc", *NUMBERS)
+    of_kinds = [(kind, table[table["kind"] == kind]) for kind in kinds]
+    spread = [
+        (kind, *(f"{rows[n].median():+.3f} ({rows[n].min():+.3f} to {rows[n].max():+.3f})" for n in columns))
+        for kind, rows in of_kinds
+    ]
+    seeds = table["seed"].astype(int)
+    return "\n".join([
+        "# How often does the verdict err?", "",
+        f"`make calibration`: {len(table)} synthetic regions of the size of the demo, seeds {seeds.min()} to",
+        f"{seeds.max()}, with one network for each fold. The rules are those of docs/saliency.md. Shares of",
+        f"\"{USES}\" have exact 95 % intervals (Clopper and Pearson, 1934).", "",
+        *counted("verdict"), "",
+        "The same networks, judged as if no look-alikes were known, as on a real region: structures are compared with",
+        "masks of other tiles on similar ground.", "",
+        *counted("verdict_without_lookalikes"), "",
+        "Median, smallest and largest of the numbers that decided, but for the AUC in standard deviations of the",
+        "log-odds:", "",
+        *markdown_table(("kind", *columns), spread),
+    ]) + "\n"  # fmt: skip
+
+
+def main() -> None:
+    """Compute the regions that are missing, and write the table and the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(101, 120), metavar=("FIRST", "LAST"))
+    parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="table of rows, beside which the page is written")
+    options = parser.parse_args()
+    params = yaml.safe_load((at.CODE / "params.yaml").read_text(encoding="utf-8"))
+    params["train"]["seeds"] = NETWORKS
+    key, table = key_of_regions(params), pd.DataFrame({"key": [], "kind": [], "seed": []})
+    if options.results.exists():
+        table = read_csv(options.results, dtype={"key": str}, keep_default_na=False, na_values=[""]).query(
+            "key == @key"
+        )
+    there = set(zip(table["kind"], table["seed"], strict=True))
+    first, last = options.seeds
+    todo = [case for case in product(options.kinds, range(first, last + 1)) if case not in there]
+    todo.sort(key=lambda case: case[1])  # all kinds of a seed, then those of the next
+    for result in map_in_order(partial(measure, params=params), todo, memory=MEMORY):
+        row = pd.DataFrame([{"key": key} | result])
+        table = pd.concat([table, row]) if len(table) else row
+        table = table.sort_values(["kind", "seed"], key=lambda of: of.map(ORDER.get) if of.name == "kind" else of)
+        write_csv(options.results, table)
+        print(f"{result['kind']} {result['seed']}: {result['verdict']}", flush=True)
+    with replacing(options.results.with_name("CALIBRATION.md")) as beside:
+        beside.write_text(page(table), encoding="utf-8")
+    print(page(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -35,8 +35,8 @@ def structure_effect(structures: Losses, lookalikes: Losses | None, seed: int) -
         their difference. ``lost_lookalikes``: without look-alikes. ``beyond_relief``: the difference from masks of
         other tiles on similar ground, where what is left of the difference in ground is regressed out. ``effect``: the
         difference from look-alikes, with ground regressed out, or else ``beyond_relief``. Each has ``_low`` and
-        ``_high``; all are NaN with fewer than LEAST_TILES tiles. ``p``: of the effect, two-sided. ``control``: what the effect is the difference from.
-        ``tiles``, of ``tiles_with_features``.
+        ``_high``; all are NaN with fewer than LEAST_TILES tiles. ``p``: of the effect, two-sided. ``control``: what the
+        effect is the difference from. ``tiles``, of ``tiles_with_features``.
     """
     counts = {"tiles": structures.own.shape[1], "tiles_with_features": structures.tiles_with_features}
     if structures.own.shape[1] < LEAST_TILES:

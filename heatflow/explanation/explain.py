@@ -1,6 +1,6 @@
 """Explain the networks: maps of every method, what they follow, and whether the networks use structure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
@@ -140,10 +140,7 @@ def explain(
     shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
     for method in saliency.methods:
         on_drawn(MethodMaps.read(tiles, method, saliency, {}))
-    known = find_known_features(tiles)
-    tested = next((name for name in TESTED if name in known), None)
-    controls = ["random", *CONTROLS] if tested else []
-    ablated = [name for name in _ablated(tested) if name in known]
+    tested, controls, ablated = _features(find_known_features(tiles))
     results = side_by_side(_tests(tiles, saliency, shuffled, places, ablated, tested, controls))
     curves = {name: next(results) for name in ("random", "slope")}
     block, compared = tiles.block[tiles.sample[places]], dict(curves)
@@ -163,12 +160,7 @@ def explain(
     tables.insert(0, next(results))
     pooled, single = (pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
     pooled["p_corrected"] = holm(pooled["p"].to_numpy())  # for the number of methods, attributes and groups
-    losses = {name: next(results) for name in ablated}
-    effects = {
-        name: structure_effect(of, losses.get("lookalikes") if name == "structures" else None, tiles.seed)
-        for name, of in losses.items()
-        if name != "lookalikes"
-    }
+    effects = _effects({name: next(results) for name in ablated}, tiles.seed)
     dead = {f"relu_{k}": share for k, share in enumerate(np.mean([*results], axis=0).tolist(), start=1)}
     of_controls = {name: scores for name, (scores, _) in scored.items()}
     answer = verdict(skill_low, tested, methods, effects, of_controls)
@@ -210,9 +202,17 @@ def _tests(
     return [*items, *((dead_channels_of, (fold,)) for fold in np.unique(tiles.networks.data.test_fold).tolist())]
 
 
-def _ablated(tested: str | None) -> tuple[str, ...]:
-    """Known features whose effect is measured, or that are the controls of it."""
-    return {"structures": ("structures", "lookalikes"), "faults": ("faults",)}.get(tested or "", ("range_front",))
+def _features(known: Iterable[str]) -> tuple[str | None, list[str], list[str]]:
+    """Known features that maps are tested on, maps that need no network, and features that are ablated."""
+    tested = next((name for name in TESTED if name in known), None)
+    wanted = {"structures": ("structures", "lookalikes"), "faults": ("faults",), None: ("range_front",)}[tested]
+    return tested, ["random", *CONTROLS] if tested else [], [name for name in wanted if name in known]
+
+
+def _effects(losses: dict[str, Losses], seed: int) -> dict[str, dict[str, Any]]:
+    """`structure_effect` of the features that were ablated; look-alikes are the controls of structures."""
+    controls = losses.pop("lookalikes", None)
+    return {name: structure_effect(of, controls, seed) for name, of in losses.items()}
 
 
 def score(

@@ -268,7 +268,7 @@ def _reproducibility(axes: Axes, methods: dict[str, dict]) -> None:
     axes.set_yticks(range(len(methods)), [STYLES[name][2] for name in methods])
     axes.set_ylim(len(methods) - 0.5, -0.6)
     axes.margins(x=0.2)
-    axes.set_xlabel("rank correlation with the map of another network\n(open: of the same with a random head)")
+    axes.set_xlabel("rank correlation with another network's map\n(open: with that of a random head)")
     axes.set_title("3. Do maps agree between networks\nbetter than with a random head?", fontsize=10)
 
 

@@ -10,7 +10,7 @@ from heatflow.explanation.effect import structure_effect
 from heatflow.explanation.known_features import CONTROLS, find_known_features
 from heatflow.explanation.masks import OTHERS
 from heatflow.explanation.verdict import NOT, RELIEF, USES, answer
-from tests.explanation.shapes import SIZE, disc
+from tests.explanation.shapes import disc
 
 TILES = 60
 FAR, NEAR = 40_000.0, 1_000.0  # m
@@ -21,7 +21,8 @@ def region():
     """Tiles with a structure, most of them also with a look-alike that is as rough."""
     rng = np.random.default_rng(0)
     row, column = rng.integers([[10], [58]], [[23], [71]], (2, TILES)), rng.integers(10, 71, (2, TILES))
-    structure, alike = (np.stack([disc(*place, 9) for place in zip(*of, strict=True)]) for of in zip(row, column))
+    discs = (disc(*place, 9) for place in zip(row.ravel(), column.ravel(), strict=True))
+    structure, alike = np.stack([*discs]).reshape(2, TILES, *disc(0, 0).shape)
     alike[::5] = False
     rough = np.where(structure | alike, 300.0, 30.0).astype(np.float32)
     attributes = dict.fromkeys([*CONTROLS, "steepness", "relief"], rough)

@@ -18,7 +18,7 @@ def laid(n=30):
 
 
 def test_ground_is_the_mean_of_each_tile_under_each_mask():
-    near, steep, masks = laid()
+    _, steep, masks = laid()
     mask = masks.soft[7]
     expected = (mask * steep[3]).sum() / mask.sum()
     np.testing.assert_allclose(masks.ground[3, 7], [expected, expected / 10, 100 * mask.mean()], rtol=0.1)
