@@ -11,6 +11,7 @@
 # make learning-curve  skill at a quarter, half, three quarters and all of the training tiles of the last run (an hour)
 # make coverage  how often the intervals hold the truth where there is nothing to learn (ten minutes)
 # make stability      the default run with other seeds, precisions and vector units: what changes (an hour)
+# make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -18,7 +19,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability calibration torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -63,6 +64,9 @@ coverage: $(VENV)/installed
 
 stability: $(VENV)/installed
 	@python -m benchmarks.stability
+
+calibration: $(VENV)/installed
+	@python -m benchmarks.calibration
 
 torture: $(VENV)/installed
 	@python -m benchmarks.torture

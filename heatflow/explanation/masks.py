@@ -14,7 +14,8 @@ from heatflow.geo.attributes import block_mean, gaussian_matrix
 EDGE = 5.0  # pixels, standard deviation that softens the edges of a mask
 EVERY = 4  # pixels along each edge of the squares whose means describe the ground under a mask
 OTHERS = 4  # masks of other tiles of each kind: as they come, and on similar ground
-OVERLAP = 0.1  # share of a mask of another tile that may lie on known features
+OVERLAP = 0.1  # share of a mask of another tile that may lie on features; where these are dense, the least quarter may
+MOST_OVERLAP = 0.5  # share that no mask may exceed
 LEAST_SHARE = 0.005  # of a tile: a mask that holds less shows nothing
 GROUND = ("steepness", "relief", "area")  # what describes the ground under a mask
 
@@ -70,7 +71,10 @@ def lay_masks(
     steep, rugged = (_coarse(attribute) @ coarse.T / total for attribute in (steepness, relief))
     area = np.broadcast_to(100 * total / coarse.shape[1], steep.shape)
     ground = np.stack([steep, rugged / 100, area], axis=-1)
-    clear = (on_features <= OVERLAP) & ~np.eye(len(near), dtype=bool)
+    np.fill_diagonal(on_features, np.inf)
+    quarter = min(max(2 * OTHERS, len(near) // 4), len(near) - 1)
+    least = np.sort(on_features, axis=1)[:, quarter - 1]
+    clear = on_features <= np.clip(least, OVERLAP, MOST_OVERLAP)[:, None]
     return Masks(soft, ground, *_choose(ground, clear, np.random.default_rng(seed)))
 
 

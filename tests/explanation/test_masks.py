@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from heatflow.explanation.masks import OTHERS, OVERLAP, lay_masks, soften
+from heatflow.explanation.masks import MOST_OVERLAP, OTHERS, OVERLAP, lay_masks, soften
 from tests.explanation.shapes import SIZE, disc
 
 RNG = np.random.default_rng(0)
@@ -33,6 +34,18 @@ def test_masks_of_other_tiles_keep_clear_of_features():
             assert len(set(which[k])) == OTHERS
             over = [(masks.soft[m] * near[k]).sum() / masks.soft[m].sum() for m in which[k]]
             assert max(over) <= OVERLAP + 0.05  # the choice is made on coarser masks
+
+
+def test_where_features_are_dense_the_masks_that_overlap_least_are_laid():
+    rng = np.random.default_rng(0)
+    near = ndimage.gaussian_filter(rng.normal(size=(40, SIZE, SIZE)), (0, 6, 6)) > 0  # half of every tile
+    masks = lay_masks(near, near, near * 30.0, near * 30.0, seed=0, sigma=1.0)
+    over = np.einsum("mij,kij->km", masks.soft, near) / masks.soft.sum(axis=(1, 2))
+    laid_over = np.take_along_axis(over, np.column_stack([masks.as_they_come, masks.similar]), axis=1)
+    use = masks.similar[:, 0] >= 0
+    assert use.sum() > 30
+    assert laid_over[use].max() < MOST_OVERLAP + 0.02
+    assert laid_over[use].mean() < np.median(over)
 
 
 def test_similar_masks_fall_on_steeper_ground_than_those_that_come():
