@@ -12,6 +12,7 @@
 # make coverage  how often the intervals hold the truth where there is nothing to learn (ten minutes)
 # make stability      the default run with other seeds, precisions and vector units: what changes (an hour)
 # make regions        the default run up to the evaluation on ten other demo regions (half an hour): benchmarks/REGIONS.md
+# make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -19,7 +20,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability regions torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability regions calibration torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -67,6 +68,9 @@ stability: $(VENV)/installed
 
 regions: $(VENV)/installed
 	@python -m benchmarks.regions
+
+calibration: $(VENV)/installed
+	@python -m benchmarks.calibration
 
 torture: $(VENV)/installed
 	@python -m benchmarks.torture

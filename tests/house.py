@@ -25,6 +25,7 @@ AGREED = {  # lines of code, by what they are for
     "the model bundle, and the prediction of another region": 880,
     "work side by side within a stage": 30,
     "what a newcomer meets: QGIS project, first screen of the report, tutorial": 320,
+    "the verdict's effect with its null, and its error rates": 360,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/

@@ -276,8 +276,9 @@ class Saliency(Section):
     tile, or the score of one class by its number; predicted: tiles of two classes have no common sign"""
     per_class: bool = False
     """whether each raster also has a band for each class"""
-    draws: int = Field(999, ge=999, le=100_000)
-    """random placements of all maps, moved and turned, that associations are compared with"""
+    draws: int = Field(9999, ge=999, le=100_000)
+    """random swaps of the maps between tiles, that associations are compared with; p-values are corrected for some 350
+    tests, so that with fewer none can be significant"""
     smooth_shifts: int = Field(1, ge=1, le=12)
     """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
     maps"""

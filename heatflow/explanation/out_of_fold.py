@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import predict, reproducible
+
+LEAST_SCALE = 1e-6  # log-odds: of a network that scores all tiles alike nothing is lost, and that stays so
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,36 @@ class OutOfFoldNetworks:
             parts |= zip(here.tolist(), torch.stack(scores).softmax(dim=2).mean(dim=0).cpu().numpy(), strict=True)
         return np.stack([parts[k] for k in range(len(index))])
 
-    def high_log_odds(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        """Log-odds of the high classes, natural logarithm, float64 (m,); arguments as in `probability`."""
-        p = np.clip(self.probability(index, elevation)[:, self.first_high :].sum(axis=1), 1e-9, 1 - 1e-9)
-        return np.log(p / (1 - p))
+    def standard_log_odds(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+        """Log-odds of the high classes by each network, in standard deviations of its own over the tiles it tests.
+
+        Arguments as in `probability`. Terrain is not standardised by the terrain given: a network has one scale.
+
+        Returns
+        -------
+        float64 array, shape (networks of a fold, m)
+        """
+        log_odds = np.empty((len(self.networks[0]), len(index)))
+        for fold, here, _ in self.folds(index):
+            log_odds[:, here] = self._log_odds(fold, index[here], elevation[here]) / self._scales[fold][:, None]
+        return log_odds
+
+    @cached_property
+    def _scales(self) -> dict[int, np.ndarray]:
+        """Standard deviation of the log-odds of each network of each fold over the tiles that it tests."""
+        members = {int(k): np.flatnonzero(self.data.test_fold == k) for k in np.unique(self.data.test_fold)}
+        every = {k: self._log_odds(k, here) for k, here in members.items()}
+        return {k: np.maximum(log_odds.std(axis=1), LEAST_SCALE) for k, log_odds in every.items()}
+
+    def _log_odds(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> np.ndarray:
+        """Log-odds of the high classes by each network of a fold, float64 (networks, m); arguments as in `inputs`."""
+        tiles, found = self.inputs(fold, index, elevation), []
+        for network in self.networks[fold]:
+            self.engine.place(network)
+            scores = predict(network, tiles, self.batch_size, self.engine).double()
+            high, low = scores[:, self.first_high :], scores[:, : self.first_high]
+            found.append((high.logsumexp(dim=1) - low.logsumexp(dim=1)).cpu().numpy())
+        return np.array(found)
 
     def without_gaps(self, index: np.ndarray, background: np.ndarray) -> np.ndarray:
         """Elevation of tiles in metres, with `background`, (m, size, size), where there is no data."""
