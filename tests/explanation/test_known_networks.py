@@ -38,10 +38,10 @@ def part():
 
 def fitted(part, seed, labels):
     torch.manual_seed(seed)
-    network = NetworkInNetwork(classes=2, channels=[8, 12, 12], dropout=0.0)
+    network = NetworkInNetwork(classes=2, channels=[8, 12, 12], dropout=0.0, pooling="mean")  # labels are sums
     source = TileSource(Part(part.tiles, labels), nn.Identity())
     engine = Engine.choose("cpu", "float32", compile=False)
-    train_network(network, source, Part(part.tiles[:1], labels[:1]), Recipe(epochs=12, lr=0.01), engine)
+    train_network(network, source, None, Recipe(epochs=12, lr=0.01), engine)
     return network.eval()
 
 
