@@ -43,7 +43,7 @@ def test_where_features_are_dense_the_masks_that_overlap_least_are_laid():
     over = np.einsum("mij,kij->km", masks.soft, near) / masks.soft.sum(axis=(1, 2))
     laid_over = np.take_along_axis(over, np.column_stack([masks.as_they_come, masks.similar]), axis=1)
     use = masks.similar[:, 0] >= 0
-    assert use.sum() > 30
+    assert use.sum() > 20
     assert laid_over[use].max() < MOST_OVERLAP + 0.02
     assert laid_over[use].mean() < np.median(over)
 
