@@ -3,7 +3,7 @@
 # make lint      style and types
 # make house     measures of the code: lines, long functions, types, repetitions
 # make dvc       the deps of dvc.yaml, from the imports of each stage
-# make docs      docs/params.md, from the typed params
+# make docs      docs/params.md, from the typed params, and the site of all pages and docstrings in site/
 # make fetch     public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
 # make compare   the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
@@ -43,8 +43,10 @@ house: $(VENV)/installed
 dvc: $(VENV)/installed
 	@python -m heatflow.pipeline
 
-docs: $(VENV)/installed
+docs: $(VENV)/docs
 	@heatflow docs
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo site/index.html
 
 fetch: $(VENV)/installed
 	@heatflow fetch $(SOURCE)
@@ -77,6 +79,10 @@ torture: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@python -m benchmarks
+
+$(VENV)/docs: $(VENV)/installed
+	@$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -39,6 +39,9 @@ USE = """<script>addEventListener("load", () => {
   found.overlay = [document.getElementById("colour").value, over.length > 0];
   choose("overlay", "");
   found.back = [document.getElementById("colour").value, legend.querySelector(".ramp")];
+  document.getElementById("places").click();
+  const ranks = [...map.querySelectorAll("g[visibility=visible] text")].map((e) => Number(e.textContent));
+  found.places = ranks.join() === tile.places.map(([, , rank]) => rank).join();
   for (let k = 0; k < 9; k++) key("+");
   const near = getComputedStyle(map).touchAction;
   key("ArrowRight"); key("ArrowLeft");
@@ -128,6 +131,7 @@ def in_browser(text, folder, width, dark=False):
     found = json.loads(html.unescape(outcome[-1]))
     assert found.pop("overlay") == ["none", True]
     assert found.pop("back") == ["predicted", None]
+    assert found.pop("places")
     assert found.pop("followed")
     assert found.pop("kept")
     assert found.pop("touch") == ["none", "pan-y"]

@@ -16,6 +16,11 @@ from heatflow.present.charts import interval_chart
 from heatflow.present.wording import compared, exists, named, number, short, signed, within
 
 RELIEF = ("terrain", "terrain_linear", "terrain_trend", "terrain_trend_linear", "local")  # statistics of terrain
+DECIDING = ("structures", "faults")  # effects that can decide the verdict
+UNDECIDED = (
+    "Yes needs skill above a guess and an effect surely above 0 and that of look-alikes; no needs an effect that "
+    "is surely near 0."
+)
 CARD, NAMES = 350, 128  # widths of a chart in a card, and of its names
 PIXELS, MOST_PLACES = 420, 12  # of the map in a card
 SIZE = 1.96  # standard errors from the middle to the end of a 95 % interval
@@ -98,7 +103,7 @@ def skill(evaluation: Mapping[str, Any], baselines: pd.DataFrame, high: str) -> 
 def structure(saliency: Mapping[str, Any]) -> Answer:
     """Whether the network uses structure, from the content of metrics/saliency.json."""
     verdict, effects = saliency["verdict"], saliency["effects"]
-    known = next((name for name in ("structures", "faults", "range_front") if name in effects), None)
+    known = next((name for name in (*DECIDING, "range_front") if name in effects), None)
     answer = {"uses structure": "Yes, it uses structure.", "does not use structure": "No, it does not."}
     shown = {name: effect for name, effect in effects.items() if exists(effect["effect"])}
     bars = [(named(name), e["effect"], e["effect_low"], e["effect_high"]) for name, e in shown.items()]
@@ -107,7 +112,10 @@ def structure(saliency: Mapping[str, Any]) -> Answer:
         amount = within(effects[known], "effect", signed)
         meaning = (f"Log-odds of being high that the network loses when {named(known)} are smoothed away, beyond the "
                    f"loss for equally steep terrain elsewhere ({effects[known]['tiles']} tiles).")  # fmt: skip
-    more = [] if verdict["answer"] in answer else verdict["reasons"][-1:]
+    more: list[str] = []
+    if verdict["answer"] not in answer:
+        measured = known in DECIDING and known in shown
+        more = [UNDECIDED] if measured else verdict["reasons"][-1:]
     if "lookalikes" in shown:
         more.append("Look-alikes consist of the same hills in another arrangement. A network that uses structure loses "
                     "nothing without them.")  # fmt: skip

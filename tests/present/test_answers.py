@@ -63,12 +63,18 @@ def effect(value, low, high):
          "+0.000 (−0.050\u00a0to\u00a0+0.050)"),
         ("cannot be told", {"structures": effect(None, None, None)}, "It cannot be told.", "–"),
         ("cannot be told", {}, "It cannot be told.", "–"),
+        ("cannot be told", {"range_front": effect(0.0, -0.1, 0.1)}, "It cannot be told.",
+         "+0.000 (−0.100\u00a0to\u00a0+0.100)"),
+        ("cannot be told", {"faults": effect(0.1, -0.1, 0.3)}, "It cannot be told.",
+         "+0.100 (−0.100\u00a0to\u00a0+0.300)"),
     ],
 )  # fmt: skip
 def test_structure_is_answered_by_the_verdict_and_the_effect(verdict, effects, answer, number):
     found = answers.structure({"verdict": {"answer": verdict, "reasons": ["a", "b"]}, "effects": effects})
     assert (found.answer, found.number) == (answer, number)
-    assert ("b" in found.more) == (verdict == "cannot be told")
+    undecided, measured = verdict == "cannot be told", bool(effects.get("faults", {}).get("effect"))
+    assert ("b" in found.more) == (undecided and not measured)
+    assert (answers.UNDECIDED in found.more) == (undecided and measured)
     assert ("same hills" in " ".join(found.more)) == ("lookalikes" in effects)
     assert bool(found.picture) == any(one["effect"] is not None for one in effects.values())
 
