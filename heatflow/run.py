@@ -120,7 +120,8 @@ class Run:
 
     def elevation(self, tile: int) -> np.ndarray:
         """Elevation of a tile by its number; float32 array (size, size), metres, NaN where there is no data."""
-        tiles = PackedTiles.load(self.folder / "data/tiles.npy", self.folder / "data/tiles.fgb")
+        margin = self.params.tile.margin
+        tiles = PackedTiles.load(self.folder / "data/tiles.npy", self.folder / "data/tiles.fgb", margin)
         self._check(tile)
         return tiles.elevation(np.array([tile]))[0]
 
