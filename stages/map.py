@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from heatflow.compute.mapping import get_ready
 from heatflow.io import atomic, rasters, text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.prediction.prediction_map import MapFiles, MapTask, Region, predict_map
@@ -19,6 +20,7 @@ INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTIONS)
 
 def main() -> None:
     p = read_params(PARAMS)
+    get_ready(MapTask)
     engine = Engine.choose(p.train.device, "float32", compile=False)
     buffer = p.split.buffer if p.augment.resample else None
     files = MapFiles(TERRAIN, WELLS, FOLD_DATA, MODELS, p.tile, p.map.step(p.tile.size), buffer, engine)

@@ -21,7 +21,7 @@ AGREED = {  # lines of code, by what they are for
     "matched controls in the demo, and their measurement": 185,
     "stability of conclusions": 120,
     "sites that teach the network, and its compact layout": 210,
-    "work side by side within a stage": 30,
+    "work side by side within a stage": 40,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/
