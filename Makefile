@@ -3,7 +3,7 @@
 # make lint      style and types
 # make house     measures of the code: lines, long functions, types, repetitions
 # make dvc       the deps of dvc.yaml, from the imports of each stage
-# make docs      docs/params.md, from the typed params
+# make docs      docs/params.md, from the typed params, and the site of all pages and docstrings in site/
 # make fetch     public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
 # make compare   the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
@@ -11,6 +11,8 @@
 # make learning-curve  skill at a quarter, half, three quarters and all of the training tiles of the last run (an hour)
 # make coverage  how often the intervals hold the truth where there is nothing to learn (ten minutes)
 # make stability      the default run with other seeds, precisions and vector units: what changes (an hour)
+# make regions        the default run up to the evaluation on ten other demo regions (half an hour): benchmarks/REGIONS.md
+# make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -18,7 +20,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability regions calibration torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -41,8 +43,10 @@ house: $(VENV)/installed
 dvc: $(VENV)/installed
 	@python -m heatflow.pipeline
 
-docs: $(VENV)/installed
+docs: $(VENV)/docs
 	@heatflow docs
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo site/index.html
 
 fetch: $(VENV)/installed
 	@heatflow fetch $(SOURCE)
@@ -64,11 +68,21 @@ coverage: $(VENV)/installed
 stability: $(VENV)/installed
 	@python -m benchmarks.stability
 
+regions: $(VENV)/installed
+	@python -m benchmarks.regions
+
+calibration: $(VENV)/installed
+	@python -m benchmarks.calibration
+
 torture: $(VENV)/installed
 	@python -m benchmarks.torture
 
 bench: $(VENV)/installed
 	@python -m benchmarks
+
+$(VENV)/docs: $(VENV)/installed
+	@$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("heatflow needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -38,7 +38,7 @@ GRID = ("augment.resample=false", "augment.rotation=90", "train.dropout=0.2")  #
 PLAIN = ("augment.resample=false", "augment.flip=false", "augment.rotation=0", "train.dropout=0")
 REPORT = (
     *GRID, "train.optimizer=sgd", "train.schedule=constant", "train.weight_decay=0", "model.batch_norm=false",
-    "model.head_relu=true", "normalize.method=max",
+    "model.head_relu=true", "model.pooling=mean", "normalize.method=max",
 )  # fmt: skip
 
 
@@ -76,6 +76,10 @@ ROWS = {
     "head_relu": Row("ReLU after the last convolution", (*GRID, "model.head_relu=true"), "dropout", "(not noticed)"),
     "random": Row("tiles dealt to folds at random", (*GRID, "split.scheme=random"), "dropout", "(not noticed)"),
     "resampled": Row("heatflow's default: resampled patches", (), "dropout"),
+    "mean": Row("the same, class maps pooled by their mean", ("model.pooling=mean",), "resampled"),
+    "tiles": Row("the same without a loss at sites", ("train.site_weight=0",), "resampled"),
+    "layout": Row("the same in the report's layout", ("model.layout=report",), "resampled"),
+    "alone": Row("the same, one network a fold", ("train.seeds=1",), "resampled"),
     "ordinal": Row("the same with an ordinal loss", ("train.loss=ordinal",), "resampled"),
     "two_stage": Row("the same, low or high first", ("train.loss=two_stage",), "resampled", "an open question"),
 }

@@ -35,7 +35,8 @@ MEMORY = 1.2e9  # bytes that a case takes
 SIDE, SIZE = 20, 40  # tiles along the edge of a region, and pixels along that of a tile
 PARAMS = Params(
     tile=Tile(size=SIZE, edges=[50], binary_edge=50), filter=Filter(min_relief=None),
-    model=Model(channels=[4, 8, 8], layout="report"), split=Split(block_size=3), train=Train(epochs=6, lr=0.02),
+    model=Model(channels=[4, 8, 8], layout="report", pooling="mean"), split=Split(block_size=3, validation=0.12),
+    train=Train(epochs=6, lr=0.02),
 )  # fmt: skip
 
 

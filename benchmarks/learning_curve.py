@@ -64,7 +64,8 @@ def thinned(data: FoldData, share: float) -> FoldData:
 
 def measure(params: Params, share: float) -> dict[str, Any]:
     """Train on a share of the tiles, and score tiles and sites."""
-    p, engine, data = params, Engine.choose(params.train.device, params.train.precision), FoldData.load(*at.FOLD_DATA)
+    p, engine = params, Engine.choose(params.train.device, params.train.precision)
+    data = FoldData.load(at.FOLD_DATA, p.tile.margin)
     row, col, label, n_wells, ids = (data.table[name].to_numpy() for name in ("row", "col", "label", "n_wells", "tile"))
     with tempfile.TemporaryDirectory() as folder:
         elevation = Path(folder) / "elevation.npy" if p.augment.resample else None

@@ -22,6 +22,7 @@ RULES = "heatflow/config/derived.py"  # what follows from params: reached throug
 RESOURCES = {  # code that is no Python, by the module that reads it
     "heatflow/present/report.py": "heatflow/present/page", "heatflow/present/qgis.py": "heatflow/present/style.qml",
     "heatflow/present/model_card.py": "heatflow/present/model_card.md",
+    "heatflow/present/qgis_project.py": "heatflow/present/project",
 }  # fmt: skip
 PACKAGES = ("heatflow", "stages")
 

@@ -10,7 +10,8 @@ from stages._paths import BASELINES, FOLDS, KEPT, SITE_BASELINES, SITES, TERRAIN
 from stages._runner import progress, read_params, run, say
 
 PARAMS = (
-    "split.block_size", "split.seed", "tile.binary_edge", "tile.edges", "tile.size", "tile.statistic", "tile.stride",
+    "split.block_size", "split.seed", "tile.binary_edge", "tile.edges", "tile.margin", "tile.size", "tile.statistic",
+    "tile.stride",
 )  # fmt: skip
 INPUTS = (TERRAIN, TREND, TILES, TILE_TABLE, SITES, KEPT, FOLDS)
 
@@ -19,7 +20,7 @@ def main() -> None:
     p = read_params(PARAMS)
     kept = vectors.read_table(KEPT)
     split = Folds.read(FOLDS, kept["tile"].to_numpy())
-    tiles, sites = PackedTiles.load(TILES, TILE_TABLE), vectors.read_features(SITES)
+    tiles, sites = PackedTiles.load(TILES, TILE_TABLE, p.tile.margin), vectors.read_features(SITES)
     with (
         rasters.open_written(TERRAIN) as terrain, rasters.open_written(TREND) as trend,
         progress(len(kept), "terrain statistics", "tile") as bar,

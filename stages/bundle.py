@@ -27,7 +27,7 @@ PACKAGES = ("heatflow", "numpy", "torch")
 
 def main() -> None:
     p = read_params(PARAMS)
-    data, versions = FoldData.load(*FOLD_DATA), {name: version(name) for name in PACKAGES}
+    data, versions = FoldData.load(FOLD_DATA, p.tile.margin), {name: version(name) for name in PACKAGES}
     numbers = {name: read_json(METRICS / f"{name}.json", keys) for name, keys in NUMBERS.items()}
     with open_written(TERRAIN) as terrain:
         grid = Grid.from_dataset(terrain)

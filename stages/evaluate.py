@@ -13,8 +13,8 @@ from stages import _paths as at
 from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.statistic", "split.block_size", "split.seed",
-    "train.device",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.margin", "tile.statistic", "split.block_size",
+    "split.seed", "train.device",
 )  # fmt: skip
 INPUTS = (*at.FOLD_DATA, at.SITES, at.MODELS, at.CURVES, at.BASELINES, at.SITE_BASELINES)
 CURVE_COLUMNS = ("fold", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -23,7 +23,7 @@ CURVE_COLUMNS = ("fold", "epoch", "train_loss", "train_accuracy", "validation_lo
 def main() -> None:
     p = read_params(PARAMS)
     engine = Engine.choose(p.train.device, "float32", compile=False)
-    data = FoldData.load(*at.FOLD_DATA)
+    data = FoldData.load(at.FOLD_DATA, p.tile.margin)
     sites = vectors.read_features(at.SITES)
     of_sites = baselines.read_site_baselines(at.SITE_BASELINES)
     compared = baselines.read_baselines(at.BASELINES, data.table["tile"].to_numpy(), p.tile.class_columns)
@@ -44,7 +44,7 @@ def main() -> None:
     figures.save(figures.curves_figure(curves, p.tile.n_classes), at.METRICS / "curves.png")
     table = evaluation.tables["baselines"]
     where = at.EVALUATION, at.TABLES / "baselines.csv"
-    say(messages.evaluation_lines(evaluation.metrics, table, p.tile.binary_edge, *where))
+    say(messages.evaluation_lines(evaluation.metrics, table, evaluation.tables["recall"], p.tile.binary_edge, *where))
     warn(messages.evaluation_warnings(len(predicted.members())))
 
 

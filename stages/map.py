@@ -14,8 +14,8 @@ from stages._paths import FOLD_DATA, MAP, METRICS, MODELS, PREDICTIONS, TERRAIN,
 from stages._runner import progress, read_params, run, say
 
 PARAMS = (
-    "augment.resample", "filter.min_valid", "map", "split.buffer", "tile.binary_edge", "tile.edges", "tile.size",
-    "tile.stride", "train.device",
+    "augment.resample", "filter.min_valid", "map", "split.buffer", "tile.binary_edge", "tile.edges", "tile.margin",
+    "tile.size", "tile.stride", "train.device",
 )  # fmt: skip
 INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTIONS)
 
@@ -28,9 +28,8 @@ def main() -> None:
         elevation, resolution = rasters.read_overview(terrain), terrain.res[0]
     with atomic.replacing(MAP) as folder:
         folder.mkdir()
-        np.save(
-            statistics := folder.with_name("statistics.npy"), tile_statistics(FoldData.load(*FOLD_DATA), resolution)
-        )
+        data, statistics = FoldData.load(FOLD_DATA, p.tile.margin), folder.with_name("statistics.npy")
+        np.save(statistics, tile_statistics(data, resolution))
         step = p.map.step(p.tile.size)
         files = MapFiles(TERRAIN, WELLS, FOLD_DATA, MODELS, p.tile, step, buffer, engine, statistics)
         task = MapTask(files, p.filter.min_valid)

@@ -24,9 +24,9 @@ from stages._runner import progress, read_params, run, say, warn
 
 PARAMS = (
     "data.elevation", "data.faults", "data.lookalikes", "data.structures", "saliency", "split.block_size", "split.seed",
-    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "train.batch_size", "train.class_weights",
-    "train.device", "train.epochs", "train.lr", "train.momentum", "train.optimizer", "train.schedule",
-    "train.weight_decay",
+    "tile.edges", "tile.binary_edge", "tile.size", "tile.stride", "tile.margin", "train.batch_size",
+    "train.class_weights", "train.device", "train.epochs", "train.lr", "train.momentum", "train.optimizer",
+    "train.schedule", "train.weight_decay",
 )  # fmt: skip
 FIGURES = METRICS / "saliency"
 INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)

@@ -11,7 +11,7 @@ from heatflow.present.messages import geo as messages
 from stages._paths import METRICS, SITES, TERRAIN, TILE_TABLE, TILES, WELLS
 from stages._runner import progress, read_params, run, say
 
-PARAMS = ("tile.size", "tile.stride", "tile.statistic", "tile.min_wells", "tile.edges")
+PARAMS = ("tile.size", "tile.stride", "tile.margin", "tile.statistic", "tile.min_wells", "tile.edges")
 INPUTS = (TERRAIN, WELLS)
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     with open_written(TERRAIN) as terrain:
         labelled = LabelledTiles.from_wells(wells, Grid.from_dataset(terrain), p)
         with replacing(TILES) as beside, progress(len(labelled.table), "tile", "tile") as bar:
-            statistics = cut_tiles(terrain, labelled.tiles, labelled.table, beside, on_tile=bar.update)
+            statistics = cut_tiles(terrain, labelled.tiles, labelled.table, beside, p.margin, bar.update)
     sites = group_sites(wells, labelled.tiles, labelled.table["tile"].to_numpy())
     write_features(TILE_TABLE, labelled.table.join(statistics), "tiles")
     write_features(SITES, sites, "sites")

@@ -19,7 +19,7 @@ INPUTS = (TERRAIN, WELLS, SITES, *FOLD_DATA)
 
 def main() -> None:
     p = read_params(PARAMS)
-    data = FoldData.load(*FOLD_DATA)
+    data = FoldData.load(FOLD_DATA, p.tile.margin)
     passes = p.train.epochs * int((data.roles == "train").sum()) * p.train.seeds
     engine = Engine.choose(
         p.train.device, p.train.precision, p.train.compile, passes, lambda why: warn(messages.fallback_lines(why))

@@ -31,8 +31,10 @@ os.environ["HEATFLOW_WORKERS"] = "1"  # tests run side by side already, and patc
 TOGETHER = {
     "tests/docs/test_readme.py": "clone", "tests/stages/test_parallel.py": "clone",
     "tests/stages/test_pipeline.py": "clone", "tests/stages/test_contracts.py": "stages",
-    "tests/stages/test_stages.py": "stages", "tests/stages/test_resume.py": "stages",
-    "tests/stages/test_side_by_side.py": "stages", "tests/test_predict.py": "stages",
+    "tests/docs/test_tutorial.py": "stages", "tests/stages/test_qgis.py": "stages",
+    "tests/stages/test_resume.py": "stages", "tests/stages/test_side_by_side.py": "stages",
+    "tests/stages/test_stages.py": "stages", "tests/test_predict.py": "stages",
+    "tests/test_run.py": "stages",
 }  # fmt: skip
 
 

@@ -39,6 +39,9 @@ USE = """<script>addEventListener("load", () => {
   found.overlay = [document.getElementById("colour").value, over.length > 0];
   choose("overlay", "");
   found.back = [document.getElementById("colour").value, legend.querySelector(".ramp")];
+  document.getElementById("places").click();
+  const ranks = [...map.querySelectorAll("g[visibility=visible] text")].map((e) => Number(e.textContent));
+  found.places = ranks.join() === tile.places.map(([, , rank]) => rank).join();
   for (let k = 0; k < 9; k++) key("+");
   const near = getComputedStyle(map).touchAction;
   key("ArrowRight"); key("ArrowLeft");
@@ -73,12 +76,14 @@ class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.sources, self.headings, self.open, self.ids, self.unnamed, self.links = [], [], [], [], [], []
+        self.regions = []
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.sources += [attrs[k] for k in ("src", "href") if k in attrs and tag != "a"]
         self.ids += [attrs["id"]] if "id" in attrs else []
         self.links += [attrs["href"]] if tag == "a" else []
+        self.regions += [attrs.get("aria-label")] if attrs.get("role") == "region" else []
         needed = ["alt"] if tag == "img" else ["aria-label", "tabindex"] if attrs.get("class") == "scroll" else []
         self.unnamed += [attrs] if any(name not in attrs for name in needed) else []
         if re.fullmatch("h[1-6]", tag):
@@ -98,6 +103,7 @@ def check_page(text):
     assert all(source.startswith("data:") for source in reader.sources)
     assert not reader.unnamed
     assert len(reader.ids) == len(set(reader.ids))
+    assert len(reader.regions) == len(set(reader.regions))  # a screen reader lists them by name
     assert reader.headings[0] == 1
     assert all(b <= a + 1 for a, b in zip(reader.headings, reader.headings[1:], strict=False))
     assert "default-src 'none'" in text
@@ -125,6 +131,7 @@ def in_browser(text, folder, width, dark=False):
     found = json.loads(html.unescape(outcome[-1]))
     assert found.pop("overlay") == ["none", True]
     assert found.pop("back") == ["predicted", None]
+    assert found.pop("places")
     assert found.pop("followed")
     assert found.pop("kept")
     assert found.pop("touch") == ["none", "pan-y"]

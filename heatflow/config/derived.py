@@ -38,6 +38,7 @@ class TileRules:
 
     size: int
     stride: int | None
+    margin: int
     edges: Sequence[float]
     binary_edge: float
 
@@ -45,6 +46,11 @@ class TileRules:
     def step(self) -> int:
         """Pixels from one tile to the next."""
         return self.stride or self.size
+
+    @property
+    def edge(self) -> int:
+        """Pixels along the edge of a tile with its margin."""
+        return self.size + 2 * self.margin
 
     @property
     def n_classes(self) -> int:

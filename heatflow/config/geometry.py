@@ -1,6 +1,8 @@
 """Geometry of the Network-in-Network: one table, by which params are checked and the network is built."""
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -72,6 +74,34 @@ def min_size(blocks: int, layout: str) -> int:
     for kernel, stride, padding in reversed([*_windows(blocks, layout)]):
         size = (size - 1) * stride + kernel - 2 * padding
     return size
+
+
+def shares(cells: int, blocks: int, layout: str, margin: int, size: int) -> list[float]:
+    """How much of a tile's edge each pixel of the class maps stands for, where the tile has a margin around it.
+
+    Parameters
+    ----------
+    cells : int
+        Pixels along the edge of the maps.
+    blocks, layout
+        Of the network.
+    margin, size : int
+        Pixels of terrain on each side of the tile, and along its edge.
+
+    Returns
+    -------
+    list of float
+        They add up to 1. What the first and the last pixel leave over at the ends of the tile falls to them.
+
+    Examples
+    --------
+    >>> [round(share, 2) for share in shares(11, 3, "compact", 20, 200)]
+    [0.04, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.06]
+    """
+    stride, centre = lattice(blocks, layout)
+    edges = [-math.inf, *(centre + (k + 0.5) * stride for k in range(cells - 1)), math.inf]
+    inside = [min(max(edge, margin), margin + size) for edge in edges]
+    return [(end - begin) / size for begin, end in pairwise(inside)]
 
 
 def lattice(blocks: int, layout: str) -> tuple[int, float]:

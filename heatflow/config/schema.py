@@ -147,6 +147,8 @@ class Tile(Section, TileRules):
     """pixels, edge of a tile"""
     stride: Count | None = None
     """pixels between neighbouring tiles; null: size, tiles side by side"""
+    margin: int = Field(20, ge=0, le=4096)
+    """pixels of terrain around a tile that networks see too where they predict it; they learn from patches without"""
     statistic: Literal["max", "p90", "median", "mean"] = "max"
     """of the residuals in a tile, sets its class"""
     min_wells: Count = 1
@@ -184,8 +186,8 @@ class Split(Section):
     """tiles, edge of a block"""
     buffer: float = Field(1, ge=0, le=10)
     """tiles; what lies nearer than this to a test tile takes no part in its fold"""
-    validation: float = Field(0.12, ge=0.02, le=0.5)
-    """share of the training side kept for validation"""
+    validation: float = Field(0, ge=0, le=0.5)
+    """share of the training side, withheld from networks in whole blocks, to stop early by or to choose by"""
     repeats: int = Field(1, ge=1, le=50)
     """times that all tiles are split into folds, to predict by the mean"""
     optimism: bool = False
@@ -214,10 +216,13 @@ class Augment(Section):
 class Model(Section):
     layout: Literal["compact", "report"] = "compact"
     """compact: pools and normalises early in each block, and ends in a wide head; report: as the report has it"""
-    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [16, 32, 64]
+    channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 64]
     """of each NiN block"""
     batch_norm: bool = True
     """batch normalisation after each convolution but the last"""
+    pooling: Literal["mean", "log_mean_exp"] = "log_mean_exp"
+    """of the class maps of a tile into its scores. mean: as in the report; log_mean_exp: small parts with a high score
+    count for more than their area, as the largest residual does"""
     head_relu: bool = False
     """ReLU after the last convolution, as in the report: scores cannot be negative"""
 
@@ -225,7 +230,7 @@ class Model(Section):
 class Recipe(Section):
     """How one network is trained."""
 
-    epochs: int = Field(30, ge=1, le=100_000)
+    epochs: int = Field(26, ge=1, le=100_000)
     batch_size: Count = 20
     """tiles"""
     lr: PositiveFloat = Field(0.005, le=10)
@@ -241,7 +246,8 @@ class Recipe(Section):
     class_weights: bool = False
     """a rare class counts as much as a common one; spoils calibration"""
     early_stopping: Count | None = None
-    """epochs without a lower validation loss that end training, at the weights of the lowest; null: off"""
+    """epochs without a lower validation loss that end training, at the weights of the lowest; needs split.validation;
+    null: off"""
 
 
 class Train(Recipe):
@@ -270,8 +276,9 @@ class Saliency(Section):
     tile, or the score of one class by its number; predicted: tiles of two classes have no common sign"""
     per_class: bool = False
     """whether each raster also has a band for each class"""
-    draws: int = Field(999, ge=999, le=100_000)
-    """random placements of all maps, moved and turned, that associations are compared with"""
+    draws: int = Field(9999, ge=999, le=100_000)
+    """random swaps of the maps between tiles, that associations are compared with; p-values are corrected for some 350
+    tests, so that with fewer none can be significant"""
     smooth_shifts: int = Field(1, ge=1, le=12)
     """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
     maps"""
@@ -315,4 +322,6 @@ class Params(Section):
         if self.model.head_relu and self.train.loss != "cross_entropy":
             needs = f"as train.loss {self.train.loss} needs"
             raise ValueError(f"model.head_relu: scores that cannot be negative cannot say no, {needs}")
+        if self.train.early_stopping is not None and not self.split.validation:
+            raise ValueError("train.early_stopping: there are no tiles to stop by; set split.validation to 0.12 or so")
         return self

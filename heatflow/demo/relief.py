@@ -3,23 +3,36 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 from scipy import fft, ndimage
 
 from heatflow.demo.faults import STRIKE, Segment
 from heatflow.grid.grids import Grid
 
+STRIP = 512  # rows that are weathered at a time
+STEEP_WITHIN = 1200  # m, of ranges: canyons are cut into them
+FRACTALS = (  # roughness, canyons and broad waves
+    {"slope": 3.0, "longest": 15e3}, {"slope": 3.4, "longest": 9e3, "stretch": 2.5}, {"slope": 3.0, "longest": 250e3},
+)  # fmt: skip
 Window = tuple[tuple[slice, slice], np.ndarray, np.ndarray]  # slices of pixels, and their offsets from a point
 
 
 def shape_terrain(grid: Grid, segments: list[Segment], rng: np.random.Generator) -> np.ndarray:
-    """Elevation above the regional trend, metres; float64 array (height, width)."""
-    with ThreadPoolExecutor(1) as beside:  # only the blocks draw no random numbers
-        blocks, hills = beside.submit(_fault_blocks, grid, segments), _volcanic_fields(grid, rng)
-        rough = _fractal(grid, rng, slope=3.0, longest=15e3)
-        canyons = _fractal(grid, rng, slope=3.4, longest=9e3, stretch=2.5)
-        waves = _fractal(grid, rng, slope=3.0, longest=250e3)
-        return _weather(blocks.result() + hills, rough, canyons, waves, grid.resolution)
+    """Elevation above the regional trend, metres; float32 array (height, width)."""
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:  # random numbers are drawn outside of it, in order
+        blocks, hills = pool.submit(_fault_blocks, grid, segments), _volcanic_fields(grid, rng)
+        fractals = [pool.submit(_fractal, grid, _noise(grid, rng), **shape) for shape in FRACTALS]
+        fields = [blocks.result() + hills, *(field.result() for field in fractals)]
+        halo = math.ceil(4 * STEEP_WITHIN / grid.resolution) + 1  # rows that the filter of a strip reaches
+
+        def strip(row: int) -> np.ndarray:
+            top = max(0, row - halo)
+            around = (field[top : row + STRIP + halo] for field in fields)
+            return _weather(*around, res=grid.resolution)[row - top :][:STRIP]
+
+        terrain = np.concatenate([*pool.map(strip, range(0, grid.height, STRIP))])
+    return terrain - terrain.mean()
 
 
 def _fault_blocks(grid: Grid, segments: list[Segment]) -> np.ndarray:
@@ -79,18 +92,21 @@ def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
 def _weather(blocks: np.ndarray, rough: np.ndarray, canyons: np.ndarray, waves: np.ndarray, res: float) -> np.ndarray:
     """Turn bare blocks into terrain: canyons cut into the ranges, fractal roughness, basins filled with alluvium."""
     terrain = 2400 * np.tanh(blocks / 2400) + 110 * rough
-    steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), 1200 / res)
+    steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), STEEP_WITHIN / res)
     terrain += steep * (60 - 150 * np.exp(-((canyons / 0.35) ** 2)))
     terrain += 130 * waves
     floor, fan = 60.0, 110.0  # alluvium buries what lies below the floor; fans grade into it over `fan` metres
-    terrain = floor + fan * np.logaddexp(0, (terrain - floor) / fan) + 4 * rough
-    return terrain - terrain.mean()
+    return floor + fan * np.logaddexp(0, (terrain - floor) / fan) + 4 * rough
 
 
-def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: float, stretch: float = 1.0) -> np.ndarray:
+def _noise(grid: Grid, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal(grid.shape, dtype=np.float32)
+
+
+def _fractal(grid: Grid, noise: np.ndarray, *, slope: float, longest: float, stretch: float = 1.0) -> np.ndarray:
     """Gaussian field of unit variance with power spectrum k^-slope, flat above wavelength `longest` (metres).
 
-    `stretch` draws the field out across the strike of the ranges, the way their streams run.
+    It is made of white noise. `stretch` draws the field out across the strike of the ranges, the way their streams run.
     """
     ky = -fft.fftfreq(grid.height, grid.resolution).astype(np.float32)[:, None]  # positive towards the north
     kx = fft.rfftfreq(grid.width, grid.resolution).astype(np.float32)
@@ -98,9 +114,9 @@ def _fractal(grid: Grid, rng: np.random.Generator, *, slope: float, longest: flo
     along, across = kx * sin + ky * cos, stretch * (kx * cos - ky * sin)
     amplitude = (along**2 + across**2 + longest**-2.0) ** (-(slope + 1) / 4)
     amplitude[0, 0] = 0
-    noise = fft.rfft2(rng.standard_normal(grid.shape, dtype=np.float32), workers=-1)
-    noise *= amplitude
-    field = fft.irfft2(noise, s=grid.shape, workers=-1, overwrite_x=True)
+    spectrum = fft.rfft2(noise, workers=-1)
+    spectrum *= amplitude
+    field = fft.irfft2(spectrum, s=grid.shape, workers=-1, overwrite_x=True)
     field /= field.std()
     return field
 
@@ -120,7 +136,7 @@ def ragged_edge(grid: Grid, elevation: np.ndarray, rng: np.random.Generator) -> 
     rows, cols = grid.shape
     r, c = np.arange(rows)[:, None], np.arange(cols)
     inward = np.minimum(np.minimum(r, rows - 1 - r), np.minimum(c, cols - 1 - c)) * grid.resolution
-    wander = _fractal(grid, rng, slope=2.5, longest=120e3)
+    wander = _fractal(grid, _noise(grid, rng), slope=2.5, longest=120e3)
     margin = min(grid.width, grid.height) * grid.resolution
     limit = 0.02 * margin * (1 + 1.3 * wander)
     gap = (inward < limit + 0.05 * margin) & (wander > 1.0)

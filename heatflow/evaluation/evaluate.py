@@ -13,7 +13,7 @@ from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
 from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
-from heatflow.evaluation.skill import auc, reliability, scores, success_rate
+from heatflow.evaluation.skill import auc, recall, reliability, scores, success_rate
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.geo.sites import kept_sites
 from heatflow.learning.fold_data import FoldData
@@ -45,7 +45,8 @@ class Evaluation:
     tables : dict of DataFrame
         ``baselines``: every metric of every prediction (`heatflow.evaluation.intervals.compare`); ``strata``: AUC by
         the number of wells (`heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over all strata, by the
-        statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and seed alone.
+        statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and seed alone;
+        ``recall``: how many tiles of each class are called by it (`heatflow.evaluation.skill.recall`).
     matrix : int array, shape (classes, classes)
         Counts of tiles; rows true class, columns predicted class.
     """
@@ -95,25 +96,25 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     there, of_tile = kept_sites(sites, table["tile"].to_numpy())
     residual = there["residual"].to_numpy()
     target = Target(label, tile.first_high, n_wells, fold, block, of_tile, residual, tile.binary_edge)
-    constant = constant_guess(data.split.first, label, tile.n_classes)
-    own = {"constant": constant} | _on_statistic(baselines, tile.statistic)
+    own = {"constant": constant_guess(data.split.first, label, tile.n_classes)}
+    own |= _on_statistic(baselines, tile.statistic)
     compared = {"network": network_prediction(predictions, tile.first_high)}
     for name, p in own.items():
         compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
     skill, added = compare(target, compared, split.seed), nested(target, compared, split.seed)
-    metrics = {"tiles": len(label), "sites": len(residual)} | _optimism(label, data, predictions, baselines, tile)
-    metrics = headline(skill, added, metrics)
+    counts = {"tiles": len(label), "sites": len(residual)}
+    metrics = headline(skill, added, counts | _optimism(label, data, predictions, baselines, tile))
     probability = predictions.mean()
     high, predicted = label >= tile.first_high, probability.argmax(axis=1)
-    p_high = _p_high({"network": probability} | own, tile)
-    names = np.array(tile.class_names, dtype=object)
+    p_high, names = _p_high({"network": probability} | own, tile), np.array(tile.class_names, dtype=object)
     curves = {
         "success_rate": pd.concat([success_rate(high, p, fold).assign(prediction=name) for name, p in p_high.items()]),
         "reliability": reliability(high, p_high["network"]),
         "confusion": pd.DataFrame({"actual": names[label], "predicted": names[predicted]}),
     }
     tables = _by_statistic(table, probability, baselines, target, tile, split.seed)
-    tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions)}
+    called = recall(label, probability, tile.class_names)
+    tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions), "recall": called}
     tiles = table.assign(fold=fold, predicted=predicted, **dict(zip(tile.class_columns, probability.T, strict=True)))
     scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))

@@ -8,6 +8,7 @@ bootstrap give its interval (`heatflow.evaluation.intervals`).
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -269,6 +270,60 @@ def reliability(high: np.ndarray, p_high: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame({"place": _bin(p_high), "predicted": p_high, "observed": high.astype(float)})
     groups = table.groupby("place")
     return groups[["predicted", "observed"]].mean().assign(tiles=groups.size()).reset_index(drop=True)
+
+
+def ordinal_reading(probability: np.ndarray) -> np.ndarray:
+    """The class from which the true one is expected to be the fewest classes away: the median of the probabilities.
+
+    The most probable class may be one of the ends, and never one between, where both ends are likelier than the middle.
+
+    Parameters
+    ----------
+    probability : float array, shape (n, classes)
+
+    Returns
+    -------
+    int array, shape (n,)
+
+    Examples
+    --------
+    >>> ordinal_reading(np.array([[0.4, 0.2, 0.4], [0.6, 0.3, 0.1]]))
+    array([1, 0])
+    """
+    return (probability.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=probability.shape[1] - 1)
+
+
+def recall(label: np.ndarray, probability: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """How many tiles of each class are called by it, by the most probable class and by the `ordinal_reading`.
+
+    Parameters
+    ----------
+    label : int array, shape (n,)
+    probability : float array, shape (n, classes)
+    names : list of str
+        Of the classes.
+
+    Returns
+    -------
+    DataFrame
+        For each ``reading`` (most_probable, ordinal) and ``class`` the number of its ``tiles``, how many tiles are
+        ``predicted`` to be of it, and its ``recall``: the share of its tiles that are; NaN for a class without tiles.
+
+    Examples
+    --------
+    >>> recall(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), ["low", "high"]).head(2)
+             reading class  tiles  predicted  recall
+    0  most_probable   low      1          2     1.0
+    1  most_probable  high      1          0     0.0
+    """
+    readings = {"most_probable": probability.argmax(axis=1), "ordinal": ordinal_reading(probability)}
+    rows = []
+    for (reading, predicted), (k, name) in product(readings.items(), enumerate(names)):
+        of_class = label == k
+        share = float(np.mean(predicted[of_class] == k)) if of_class.any() else np.nan
+        counts = {"tiles": int(of_class.sum()), "predicted": int((predicted == k).sum())}
+        rows.append({"reading": reading, "class": name} | counts | {"recall": share})
+    return pd.DataFrame(rows)
 
 
 def search_order(p_high: np.ndarray, fold: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Association: do saliency maps follow an attribute of the terrain more closely than by chance?
 
 Both are ranked within a tile and correlated (Spearman). Maps are smooth, so that neighbouring pixels are not
-independent. The null moves and turns the map within its tile, edges joined: the map keeps its own smoothness and loses
-its tie to the terrain (toroidal shifts: Harms and Fewell in ecology; Fortin and Dale, 2005, *Spatial Analysis*).
+independent, and all have a pattern in common: weaker towards the edges of the tile. The null swaps the maps between the
+tiles that one fold tests. A map of another tile keeps its smoothness, that pattern and its direction, and has no tie to
+the terrain that it is laid over.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import fft
 from scipy.stats import rankdata
 
 from heatflow.evaluation.intervals import draw_weights, interval
@@ -20,8 +20,6 @@ from heatflow.geo.attributes import block_mean
 
 ATTRIBUTES = ("slope", "profile_curvature", "plan_curvature", "relief")
 FEATURES = ("range_front", "faults", "structures")
-TURNS = 8  # four rotations, each also mirrored
-CHUNK = 64  # tiles at a time: all 20,000 placements of a map of 50 x 50 take 5 MB a tile
 ALPHA = 0.05
 GAPS = 0.05  # share of a tile without data above which its map is compared with no attribute
 COARSE = 4  # pixels along each edge of the squares whose means are compared
@@ -92,33 +90,6 @@ def beyond(attribute: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     return residuals
 
 
-def placements(ranks: np.ndarray, attribute: np.ndarray) -> np.ndarray:
-    """Correlation of a map with an attribute at every toroidal shift and turn of the map; the first is the true one.
-
-    Parameters
-    ----------
-    ranks, attribute : float arrays, shape (n, size, size)
-        Standard ranks.
-
-    Returns
-    -------
-    float32 array, shape (n, TURNS * size * size)
-    """
-    return _placements(_turned(ranks), attribute)
-
-
-def _turned(ranks: np.ndarray) -> np.ndarray:
-    """Conjugate spectra of maps at every turn, complex (n, TURNS, size, size // 2 + 1)."""
-    turned = [np.rot90(m, k, axes=(1, 2)) for m in (ranks, ranks[:, :, ::-1]) for k in range(4)]
-    return np.conj(fft.rfft2(np.stack(turned, axis=1)))
-
-
-def _placements(spectra: np.ndarray, attribute: np.ndarray) -> np.ndarray:
-    size = attribute.shape[-1]
-    correlations = fft.irfft2(spectra * fft.rfft2(attribute)[:, None], s=(size, size)) / size**2
-    return correlations.reshape(len(spectra), -1).astype(np.float32)
-
-
 class Association:
     """Tests of the association of maps with the terrain of the sampled tiles, tile by tile and pooled.
 
@@ -130,6 +101,7 @@ class Association:
     def __init__(self, tiles: ExplainedTiles) -> None:
         self.tile = tiles.predictions["tile"].to_numpy()[tiles.sample]
         self.ranks = attribute_ranks({name: block_mean(array, COARSE) for name, array in tiles.attributes.items()})
+        self.fold = tiles.networks.data.test_fold[tiles.sample]
         gaps = np.isnan(tiles.networks.data.elevation(tiles.sample)).mean(axis=(1, 2))
         self.complete, self.groups = gaps <= GAPS, tiles.groups(tiles.sample)
         self.block, self.seed = tiles.block[tiles.sample], tiles.seed
@@ -137,7 +109,10 @@ class Association:
     def of_maps(self, method: str, maps: np.ndarray, draws: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """`associate` the size of maps (m, size, size) of the sampled tiles; tables with ``method`` and ``tile``."""
         ranks = standard_ranks(block_mean(np.abs(maps), COARSE))
-        pooled, single = associate(ranks, self.ranks, self.groups, self.block, draws, self.seed, complete=self.complete)
+        drawn = draws, self.seed
+        pooled, single = associate(
+            ranks, self.ranks, self.groups, self.block, self.fold, *drawn, complete=self.complete
+        )
         single.insert(0, "tile", self.tile[single.pop("index")])
         pooled.insert(0, "method", method)
         single.insert(1, "method", method)
@@ -160,7 +135,7 @@ def associate_maps(
 
 def associate(
     ranks: np.ndarray, attributes: dict[str, np.ndarray], groups: dict[str, np.ndarray], block: np.ndarray,
-    draws: int, seed: int, complete: np.ndarray | bool = True,
+    fold: np.ndarray, draws: int, seed: int, complete: np.ndarray | bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Test the association of maps with each attribute, tile by tile and pooled.
 
@@ -172,35 +147,37 @@ def associate(
         Standard ranks of each attribute; tiles where it is 0 throughout are left out.
     groups : dict of str to bool array, shape (n,)
         Tiles that are pooled, by name.
-    block : int array, shape (n,)
-        Block of each tile, for the intervals.
+    block, fold : int arrays, shape (n,)
+        Block of each tile, for the intervals, and the fold that tests it: maps are swapped within folds.
     draws : int
-        Random placements of all maps for the pooled p-value.
+        Random swaps of all maps for the pooled p-value.
     seed : int
     complete : bool array, shape (n,), optional
-        The tiles with hardly a gap. Others are left out: a map that is moved would lie partly on gaps, and its
+        The tiles with hardly a gap. Others are left out: a map that is swapped would lie partly on gaps, and its
         correlation by chance would come out too small.
 
     Returns
     -------
     pooled : DataFrame
         ``attribute``, ``group``, ``tiles``, ``correlation`` (mean over the tiles) with ``correlation_low`` and
-        ``correlation_high``, ``by_chance`` (its mean over the null), ``p`` (two-sided) and ``p_corrected`` (Holm, 1979,
-        for the number of attributes in the group), ``significant`` (share of tiles with p < ALPHA of their own).
+        ``correlation_high``, ``by_chance`` (its mean over the null), ``p`` (two-sided), ``significant`` (share of tiles
+        with p < ALPHA of their own).
     single : DataFrame
         ``index`` of the tile, ``attribute``, ``correlation``, ``p``.
     """
-    spectra = _turned(ranks)
-    at = np.random.default_rng(seed).integers(0, TURNS * ranks[0].size, (draws, len(ranks)))
+    shown = complete & ranks.any(axis=(1, 2))
+    swapped = swaps(np.where(shown, fold, -1), draws, seed)
     weights: dict[bytes, np.ndarray] = {}  # of the tiles of a group: draws take longer than means
     pooled, single = [], []
     for name, attribute in attributes.items():
-        correlation, p, null = _correlate(spectra, attribute, at)
-        usable = complete & ranks.any(axis=(1, 2)) & attribute.any(axis=(1, 2))
+        every = ranks.reshape(len(ranks), -1) @ attribute.reshape(len(ranks), -1).T / attribute[0].size
+        correlation, p = every.diagonal(), single_p(every, np.where(shown, fold, -1))
+        usable = shown & attribute.any(axis=(1, 2))
         index = np.flatnonzero(usable)
         single.append(
             pd.DataFrame({"index": index, "attribute": name, "correlation": correlation[index], "p": p[index]})
         )
+        null = every[swapped, np.arange(len(ranks))]
         for group, members in groups.items():
             here = usable & members
             if not here.any():
@@ -210,45 +187,41 @@ def associate(
             pooled.append(
                 {"attribute": name, "group": group} | _pool(correlation[here], p[here], null[:, here], weights[key])
             )
-    table = pd.DataFrame(pooled)
-    if len(table):
-        table["p_corrected"] = table.groupby("group", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
-    return table, pd.concat(single, ignore_index=True)
+    return pd.DataFrame(pooled), pd.concat(single, ignore_index=True)
 
 
-def _correlate(spectra: np.ndarray, attribute: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Correlation and p-value of each tile, (n,), and the correlations at the placements `at`, (draws, n)."""
-    correlation, p = np.empty(len(spectra)), np.empty(len(spectra))
-    null = np.empty(at.shape, dtype=np.float32)
-    for first in range(0, len(spectra), CHUNK):
-        part = slice(first, first + CHUNK)
-        every = _placements(spectra[part], attribute[part])
-        correlation[part] = every[:, 0]
-        centre = every.mean(axis=1, keepdims=True)
-        p[part] = (np.abs(every - centre) >= np.abs(every[:, :1] - centre) - 1e-7).mean(axis=1)
-        null[:, part] = np.take_along_axis(every, at[:, part].T, axis=1).T
-    return correlation, p, null
+def swaps(fold: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Which map each tile gets in each draw, permuted within folds; tiles of fold -1 keep theirs.
+
+    >>> swaps(np.array([0, 0, 1, -1]), 1, seed=1)
+    array([[1, 0, 2, 3]])
+    """
+    rng, drawn = np.random.default_rng(seed), np.tile(np.arange(len(fold)), (draws, 1))
+    for number in np.unique(fold[fold >= 0]):
+        drawn[:, fold == number] = rng.permuted(drawn[:, fold == number], axis=1)
+    return drawn
+
+
+def single_p(every: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Two-sided p-value of the map of each tile, (n,), among all maps of its fold laid over it.
+
+    `every` (n, n) has the correlation of each map with the attribute of each tile.
+    """
+    p = np.ones(len(every))
+    for number in np.unique(fold[fold >= 0]):
+        here = np.flatnonzero(fold == number)
+        far = np.abs(every[np.ix_(here, here)] - every[np.ix_(here, here)].mean(axis=0))
+        p[here] = (far >= far.diagonal() - 1e-7).mean(axis=0)
+    return p
 
 
 def _pool(correlation: np.ndarray, p: np.ndarray, null: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
     """A row of the pooled table, of the tiles of one group."""
     value, chance = correlation.mean(), null.mean(axis=1)
-    further = np.abs(chance - chance.mean()) >= abs(value - chance.mean())
+    further = np.abs(chance - chance.mean()) >= abs(value - chance.mean()) - 1e-7
     with np.errstate(invalid="ignore"):
         low, high = interval(weight @ correlation / weight.sum(axis=1))
     return {
         "tiles": len(correlation), "correlation": value, "correlation_low": low, "correlation_high": high,
         "by_chance": chance.mean(), "p": (1 + further.sum()) / (1 + len(null)), "significant": (p < ALPHA).mean(),
     }  # fmt: skip
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """p-values corrected for their number (Holm, 1979, Scandinavian Journal of Statistics 6:65).
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(3)
-    array([0.03, 0.06, 0.06])
-    """
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return corrected

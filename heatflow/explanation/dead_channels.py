@@ -45,4 +45,4 @@ def dead_channels_of(tiles: ExplainedTiles, fold: int) -> list[float]:
     networks = tiles.networks
     here = np.flatnonzero(networks.data.test_fold == fold)
     ((_, _, (network, *_)),) = networks.folds(here)
-    return dead_channels(network, networks.inputs(fold, networks.data.elevation(here)))
+    return dead_channels(network, networks.inputs(fold, here))

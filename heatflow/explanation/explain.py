@@ -1,6 +1,6 @@
 """Explain the networks: maps of every method, what they follow, and whether the networks use structure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
@@ -13,11 +13,13 @@ from heatflow.compute.mapping import map_in_order
 from heatflow.compute.memory import keep_freed_memory
 from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Recipe, Saliency
-from heatflow.explanation.ablation import ablation_effect
+from heatflow.evaluation.intervals import holm
+from heatflow.explanation.ablation import Losses, measure_losses
 from heatflow.explanation.association import associate_maps
 from heatflow.explanation.attribution import TITLES, importance
 from heatflow.explanation.dead_channels import dead_channels_of
 from heatflow.explanation.distance_profile import distance_table
+from heatflow.explanation.effect import structure_effect
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
 from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
@@ -28,8 +30,8 @@ from heatflow.explanation.sanity import (
     find_removable,
     fit_shuffled,
     judge,
+    measure_agreement,
     method_curves,
-    randomisation,
 )
 from heatflow.explanation.verdict import verdict
 from heatflow.learning.training import reproducible
@@ -58,7 +60,7 @@ class Explanation:
     curves : dict of str to Curves
         Deletion and insertion of each control and method.
     effects : dict of str to dict
-        `ablation_effect` of each kind of known features.
+        `structure_effect` of the features that maps are tested on, or of range fronts where there are none.
     verdict : dict
         See `heatflow.explanation.verdict`.
     dead_channels : dict of str to float
@@ -74,7 +76,7 @@ class Explanation:
     methods: dict[str, dict[str, Any]]
     controls: dict[str, dict[str, float]]
     curves: dict[str, Curves]
-    effects: dict[str, dict[str, float]]
+    effects: dict[str, dict[str, Any]]
     verdict: dict[str, Any]
     dead_channels: dict[str, float]
     association: pd.DataFrame
@@ -138,10 +140,8 @@ def explain(
     shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
     for method in saliency.methods:
         on_drawn(MethodMaps.read(tiles, method, saliency, {}))
-    known = find_known_features(tiles)
-    tested = next((name for name in TESTED if name in known), None)
-    controls = ["random", *CONTROLS] if tested else []
-    results = side_by_side(_tests(tiles, saliency, shuffled, places, [*known], tested, controls))
+    tested, controls, ablated = _features(find_known_features(tiles))
+    results = side_by_side(_tests(tiles, saliency, shuffled, places, ablated, tested, controls))
     curves = {name: next(results) for name in ("random", "slope")}
     block, compared = tiles.block[tiles.sample[places]], dict(curves)
     scored = {name: next(results) for name in controls}
@@ -149,8 +149,9 @@ def explain(
     methods: dict[str, dict[str, Any]] = {}
     tables: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for method in saliency.methods:
-        randomised, curves[method], statistics, table = islice(results, 4)
-        methods[method] = statistics | judge(randomised, removal_scores(curves[method], compared, block, tiles.seed))
+        agreed, curves[method], statistics, table = islice(results, 4)
+        removal = removal_scores(curves[method], compared, block, tiles.seed)
+        methods[method] = statistics | judge(agreed.scores(tiles.seed), removal)
         if tested:
             methods[method][tested], profile = next(results)
             distances.append(profile)
@@ -158,7 +159,8 @@ def explain(
         on_maps(MethodMaps.read(tiles, method, saliency, methods[method]))
     tables.insert(0, next(results))
     pooled, single = (pd.concat(each, ignore_index=True) for each in zip(*tables, strict=True))
-    effects = {name: next(results) for name in known}
+    pooled["p_corrected"] = holm(pooled["p"].to_numpy())  # for the number of methods, attributes and groups
+    effects = _effects({name: next(results) for name in ablated}, tiles.seed)
     dead = {f"relu_{k}": share for k, share in enumerate(np.mean([*results], axis=0).tolist(), start=1)}
     of_controls = {name: scores for name, (scores, _) in scored.items()}
     answer = verdict(skill_low, tested, methods, effects, of_controls)
@@ -184,7 +186,7 @@ def _draw(
 
 
 def _tests(
-    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights | None, places: np.ndarray, known: list[str],
+    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights | None, places: np.ndarray, ablated: list[str],
     tested: str | None, controls: list[str],
 ) -> list[Item]:  # fmt: skip
     """What is tested, in the order in which `explain` takes the results."""
@@ -192,11 +194,25 @@ def _tests(
     items: list[Item] = [(control_curves, (target, places, control)) for control in ("random", "slope")]
     items += [(score, (tested, control)) for control in controls]
     for method in saliency.methods:
-        items += [(randomisation, (method, target, shuffled)), (method_curves, (target, places, method))]
+        items += [(measure_agreement, (method, target, shuffled)), (method_curves, (target, places, method))]
         items += [(method_statistics, (method, target, shifts)), (associate_maps, (draws, method, target))]
         items += [(score, (tested, method, target, shifts))] if tested else []
-    items += [(associate_maps, (draws, "edge_detector")), *((effect_of, (name,)) for name in known)]
+    items += [(associate_maps, (draws, "edge_detector"))]
+    items += [(losses_of, (name, name != "lookalikes")) for name in ablated]
     return [*items, *((dead_channels_of, (fold,)) for fold in np.unique(tiles.networks.data.test_fold).tolist())]
+
+
+def _features(known: Iterable[str]) -> tuple[str | None, list[str], list[str]]:
+    """Known features that maps are tested on, maps that need no network, and features that are ablated."""
+    tested = next((name for name in TESTED if name in known), None)
+    wanted = {"structures": ("structures", "lookalikes"), "faults": ("faults",), None: ("range_front",)}[tested]
+    return tested, ["random", *CONTROLS] if tested else [], [name for name in wanted if name in known]
+
+
+def _effects(losses: dict[str, Losses], seed: int) -> dict[str, dict[str, Any]]:
+    """`structure_effect` of the features that were ablated; look-alikes are the controls of structures."""
+    controls = losses.pop("lookalikes", None)
+    return {name: structure_effect(of, controls, seed) for name, of in losses.items()}
 
 
 def score(
@@ -229,9 +245,9 @@ def score(
     return known.score(ranked, tiles.predicted_high[known.index]), table
 
 
-def effect_of(tiles: ExplainedTiles, name: str) -> dict[str, float]:
-    """`ablation_effect` of a kind of known features."""
-    return ablation_effect(_known(tiles)[name], tiles.networks)
+def losses_of(tiles: ExplainedTiles, name: str, others: bool) -> Losses:
+    """`measure_losses` of a kind of known features."""
+    return measure_losses(_known(tiles)[name], tiles.networks, others)
 
 
 _known = lru_cache(maxsize=1)(find_known_features)  # a process looks for them once

@@ -107,7 +107,7 @@ class TileFiles:
     Parameters
     ----------
     fold_data : tuple of Path
-        Arguments of `FoldData.load`.
+        As `FoldData.load` takes them.
     models, predictions : Path
         What the stages train and evaluate wrote.
     folder : Path
@@ -136,7 +136,7 @@ class TileFiles:
 
     def __call__(self) -> ExplainedTiles:
         """Read all but the pixels, which stay on disk."""
-        data, table = FoldData.load(*self.fold_data), read_table(self.predictions)
+        data, table = FoldData.load(self.fold_data, self.tile.margin), read_table(self.predictions)
         models = [load_networks(self.models, fold) for fold in range(data.folds)]
         networks = OutOfFoldNetworks(data, models, self.engine, self.tile.first_high, self.batch_size)
         sample = spread(np.arange(len(table)), SAMPLE)

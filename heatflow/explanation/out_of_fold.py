@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import predict, reproducible
+
+LEAST_SCALE = 1e-6  # log-odds: of a network that scores all tiles alike nothing is lost, and that stays so
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,27 @@ class OutOfFoldNetworks:
                 self.engine.place(network)
             yield k, np.flatnonzero(fold == k), self.networks[k]
 
-    def inputs(self, fold: int, elevation: np.ndarray) -> torch.Tensor:
-        """Terrain (m, size, size) in metres as the networks of a fold see it, (m, 1, size, size)."""
-        return network_inputs(elevation, self.data.scalings[fold], self.engine.device)
+    @property
+    def inner(self) -> slice:
+        """Rows or columns of what a network sees that are the tile's own, without its margin."""
+        margin = self.data.tiles.margin
+        return slice(margin, self.data.tiles.framed.shape[1] - margin)
+
+    def inputs(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> torch.Tensor:
+        """Tiles as the networks of a fold see them, with their margins, (m, 1, edge, edge).
+
+        Parameters
+        ----------
+        fold : int
+        index : int array, shape (m,)
+        elevation : float array, shape (m, size, size), optional
+            Metres; takes the place of the tiles' own terrain.
+        """
+        terrain = self.data.surroundings(index)
+        if elevation is not None:
+            terrain = terrain.copy()
+            terrain[:, self.inner, self.inner] = elevation
+        return network_inputs(terrain, self.data.scalings[fold], self.engine.device)
 
     def maps(self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
@@ -80,16 +101,15 @@ class OutOfFoldNetworks:
             In score per km of elevation where the method gives a change per elevation, so that folds with different
             scalings can share one map; otherwise in units of the score.
         """
-        elevation = self.data.elevation(index)
-        mean = np.empty(elevation.shape, dtype=np.float32)
+        mean = np.empty((len(index), *self.data.tiles.pixels.shape[1:]), dtype=np.float32)
         with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
-                tiles, classes = self.inputs(fold, elevation[here]), None if target is None else target[here]
+                tiles, classes = self.inputs(fold, index[here]), None if target is None else target[here]
                 of, lattice = (method, classes, len(here), len(networks)), (self.stride, networks[0].first_stride)
                 explainers = [self.explainer(network, *of) for network in networks]
                 maps = [over_shifts(explain, tiles, shifts, *lattice) for explain in explainers]
                 unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
-                mean[here] = np.mean(maps, axis=0) / unit
+                mean[here] = np.mean(maps, axis=0)[:, self.inner, self.inner] / unit
         return mean
 
     def explainer(
@@ -116,15 +136,41 @@ class OutOfFoldNetworks:
         """
         parts: dict[int, np.ndarray] = {}
         for fold, here, networks in self.folds(index):
-            tiles = self.inputs(fold, elevation[here])
+            tiles = self.inputs(fold, index[here], elevation[here])
             scores = [predict(network, tiles, self.batch_size, self.engine).double() for network in networks]
             parts |= zip(here.tolist(), torch.stack(scores).softmax(dim=2).mean(dim=0).cpu().numpy(), strict=True)
         return np.stack([parts[k] for k in range(len(index))])
 
-    def high_log_odds(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        """Log-odds of the high classes, natural logarithm, float64 (m,); arguments as in `probability`."""
-        p = np.clip(self.probability(index, elevation)[:, self.first_high :].sum(axis=1), 1e-9, 1 - 1e-9)
-        return np.log(p / (1 - p))
+    def standard_log_odds(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+        """Log-odds of the high classes by each network, in standard deviations of its own over the tiles it tests.
+
+        Arguments as in `probability`. Terrain is not standardised by the terrain given: a network has one scale.
+
+        Returns
+        -------
+        float64 array, shape (networks of a fold, m)
+        """
+        log_odds = np.empty((len(self.networks[0]), len(index)))
+        for fold, here, _ in self.folds(index):
+            log_odds[:, here] = self._log_odds(fold, index[here], elevation[here]) / self._scales[fold][:, None]
+        return log_odds
+
+    @cached_property
+    def _scales(self) -> dict[int, np.ndarray]:
+        """Standard deviation of the log-odds of each network of each fold over the tiles that it tests."""
+        members = {int(k): np.flatnonzero(self.data.test_fold == k) for k in np.unique(self.data.test_fold)}
+        every = {k: self._log_odds(k, here) for k, here in members.items()}
+        return {k: np.maximum(log_odds.std(axis=1), LEAST_SCALE) for k, log_odds in every.items()}
+
+    def _log_odds(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> np.ndarray:
+        """Log-odds of the high classes by each network of a fold, float64 (networks, m); arguments as in `inputs`."""
+        tiles, found = self.inputs(fold, index, elevation), []
+        for network in self.networks[fold]:
+            self.engine.place(network)
+            scores = predict(network, tiles, self.batch_size, self.engine).double()
+            high, low = scores[:, self.first_high :], scores[:, : self.first_high]
+            found.append((high.logsumexp(dim=1) - low.logsumexp(dim=1)).cpu().numpy())
+        return np.array(found)
 
     def without_gaps(self, index: np.ndarray, background: np.ndarray) -> np.ndarray:
         """Elevation of tiles in metres, with `background`, (m, size, size), where there is no data."""

@@ -16,8 +16,8 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import Part, TileSource, train_network
 
-CLASSIFIERS = 8  # random classifiers, one after the other, in the randomisation test
 EVERY = 4  # pixels along each axis between those that are ranked
+Explain = Callable[[NetworkInNetwork, np.ndarray], np.ndarray]  # maps of some of the tiles, by their number
 
 
 def randomised(network: NetworkInNetwork, tiles: torch.Tensor) -> Iterator[tuple[str, NetworkInNetwork]]:
@@ -30,7 +30,7 @@ def randomised(network: NetworkInNetwork, tiles: torch.Tensor) -> Iterator[tuple
     Yields
     ------
     name : str
-        "classifier" (the last convolution), "head" (its whole block), then "block 3" and so on down to "block 1".
+        "classifier" (the last convolution), "head" (all after the body), then "block 3" and so on down to "block 1".
     network : NetworkInNetwork
         In evaluation mode: one copy of the network given, randomised further at each step.
     """
@@ -55,10 +55,8 @@ def randomised(network: NetworkInNetwork, tiles: torch.Tensor) -> Iterator[tuple
         yield name, network.eval()
 
 
-def randomisation_test(
-    network: NetworkInNetwork, tiles: torch.Tensor, explain: Callable[[NetworkInNetwork], np.ndarray]
-) -> dict[str, float]:
-    """Rank correlation of |saliency| of a network with that of its `randomised` copies, from the top down.
+def cascade(network: NetworkInNetwork, tiles: torch.Tensor, explain: Explain) -> dict[str, float]:
+    """Mean rank correlation of the maps of a network with those of its `randomised` copies, from the top down.
 
     A map that shows what the network has learnt loses its correlation. A map that keeps it shows the edges of the
     terrain, or the architecture. Lower is better.
@@ -68,41 +66,70 @@ def randomisation_test(
     network : NetworkInNetwork
         In evaluation mode.
     tiles : float tensor, shape (n, 1, size, size)
-        Normalised elevation.
+        Normalised elevation, for the statistics of batch normalisation.
     explain : callable
-        Maps (n, size, size) of the tiles for a network.
 
     Returns
     -------
     dict of str to float
-        For each name of `randomised` the `rank_correlation`. The classifier has few parameters, so that its draws
-        differ: its number is the mean over CLASSIFIERS draws, without those that leave every map constant.
+        For each name of `randomised`; NaN where all maps are constant.
     """
-    trained = explain(network)
-    draws = [rank_correlation(trained, explain(next(randomised(network, tiles))[1])) for _ in range(CLASSIFIERS - 1)]
-    scores = {name: rank_correlation(trained, explain(other)) for name, other in randomised(network, tiles)}
-    finite = [value for value in (*draws, scores["classifier"]) if np.isfinite(value)]
-    return scores | {"classifier": float(np.mean(finite)) if finite else float("nan")}
+    every = np.arange(len(tiles))
+    trained = explain(network, every)
+    return {name: mean(rank_correlations(trained, explain(other, every))) for name, other in randomised(network, tiles)}
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean over the tiles of Spearman's rank correlation of the absolute values of two sets of maps.
+def agreement(
+    network: NetworkInNetwork, other: NetworkInNetwork, tiles: torch.Tensor, explain: Explain
+) -> dict[str, np.ndarray]:
+    """Rank correlation of the map of each tile with that of another network, and of the network with a random head.
+
+    Each tile has a random head of its own, so that the draws are independent.
+
+    Parameters
+    ----------
+    network, other : NetworkInNetwork
+        Trained alike, from other seeds.
+    tiles : float tensor, shape (n, 1, size, size)
+        Normalised elevation, for the statistics of batch normalisation.
+    explain : callable
+
+    Returns
+    -------
+    dict of str to float64 array, shape (n,)
+        ``again``, with the other network, and ``head``, with the random head; NaN where a map is constant.
+    """
+    every = np.arange(len(tiles))
+    trained = explain(network, every)
+    heads = (next(copy for name, copy in randomised(network, tiles) if name == "head") for _ in every)
+    random = np.concatenate([explain(head, every[k : k + 1]) for k, head in enumerate(heads)])
+    again = rank_correlations(trained, explain(other, every))
+    return {"again": again, "head": rank_correlations(trained, random)}
+
+
+def rank_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of the maps of each tile.
 
     Parameters
     ----------
     one, other : float arrays, shape (n, size, size)
+        What pixels are ranked by (`heatflow.explanation.attribution.importance`).
 
     Returns
     -------
-    float
-        Tiles where one of the maps is constant are left out; NaN where no tile is left.
+    float64 array, shape (n,)
+        NaN where one of the maps is constant.
     """
-    values = [
-        spearmanr(a.ravel(), b.ravel()).statistic
-        for a, b in zip(np.abs(one[:, ::EVERY, ::EVERY]), np.abs(other[:, ::EVERY, ::EVERY]), strict=True)
-        if np.ptp(a) > 0 and np.ptp(b) > 0
-    ]
-    return float(np.mean(values)) if values else float("nan")
+    pairs = zip(one[:, ::EVERY, ::EVERY], other[:, ::EVERY, ::EVERY], strict=True)
+    return np.array([
+        spearmanr(a.ravel(), b.ravel()).statistic if np.ptp(a) > 0 and np.ptp(b) > 0 else np.nan for a, b in pairs
+    ])  # fmt: skip
+
+
+def mean(correlations: np.ndarray) -> float:
+    """Mean of the correlations that have a value; NaN where none has."""
+    finite = correlations[np.isfinite(correlations)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 def fit_shuffled_labels(network: NetworkInNetwork, part: Part, recipe: Recipe, engine: Engine) -> NetworkInNetwork:
@@ -118,11 +145,11 @@ def fit_shuffled_labels(network: NetworkInNetwork, part: Part, recipe: Recipe, e
         The training tiles of a fold with their true labels.
     recipe : Recipe
         That of the network given: a shorter training would leave other maps by itself. It is not stopped early, as
-        nothing is to be learnt for the validation part.
+        nothing is to be learnt for other tiles.
     engine : Engine
     """
     other = NetworkInNetwork(**network.settings)
     shuffled = Part(part.tiles, part.labels[torch.randperm(len(part.labels))])
     recipe = recipe.model_copy(update={"early_stopping": None})
-    train_network(other, TileSource(shuffled, nn.Identity()), Part(part.tiles[:1], part.labels[:1]), recipe, engine)
+    train_network(other, TileSource(shuffled, nn.Identity()), None, recipe, engine)
     return other.eval()

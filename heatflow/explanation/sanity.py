@@ -3,6 +3,7 @@
 docs/saliency.md states for each number which way is better, and when a method passes.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,19 +11,18 @@ import numpy as np
 import torch
 
 from heatflow.config.schema import Recipe
+from heatflow.evaluation.intervals import mean_with_interval
 from heatflow.explanation.attribution import importance
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.out_of_fold import spread
-from heatflow.explanation.randomisation import fit_shuffled_labels, randomisation_test, rank_correlation
+from heatflow.explanation.randomisation import agreement, cascade, fit_shuffled_labels, mean, rank_correlations
 from heatflow.explanation.removal import Curves, removal_curves
 from heatflow.learning.network import NetworkInNetwork
 
-RANDOMISED = 8  # tiles of the tests that randomise parameters or labels
+CHECKED = 8  # tiles of each fold whose maps by several networks are compared
 REMOVED = 50  # tiles of the deletion and insertion curves
 LEAST_LOSS = 0.1  # probability that a tile must lose with all of its detail; elsewhere deletion has nothing to show
-MOST_WITHOUT_CLASSIFIER = 0.9  # rank correlation above which a map hardly depends on the classifier
-MOST_WITHOUT_ALL = 0.5  # rank correlation above which a map hardly depends on any parameter
-
+REPRODUCIBLE = 0.5  # rank correlation below which maps are more noise than what networks have in common
 
 Weights = dict[str, np.ndarray]
 
@@ -36,10 +36,50 @@ def fit_shuffled(tiles: ExplainedTiles, recipe: Recipe) -> Weights:
     return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
 
-def randomisation(
+@dataclass(frozen=True)
+class Agreement:
+    """Rank correlations of a method's maps by one network with those by other networks.
+
+    Parameters
+    ----------
+    cascade : dict of str to float
+        Of `heatflow.explanation.randomisation.cascade`, on the tiles of the first fold.
+    correlations : dict of str to float64 array, shape (n,)
+        Of each tile ``again`` (another network of the pipeline), ``head`` (a random head) and, where such a network was
+        trained, ``shuffled`` (labels).
+    block : int array, shape (n,)
+        Block of each tile, for the intervals.
+    again : str
+        What the other network is of: "seeds" or "folds".
+    networks : int
+        In the mean that the maps are drawn of.
+    """
+
+    cascade: dict[str, float]
+    correlations: dict[str, np.ndarray]
+    block: np.ndarray
+    again: str
+    networks: int
+
+    def scores(self, seed: int) -> dict[str, Any]:
+        """Means, and differences of ``again`` from the others with their intervals.
+
+        ``reproducibility`` is the correlation to be expected between the means of as many networks as are drawn
+        (Spearman, 1910; Brown, 1910).
+        """
+        again, r = self.correlations["again"], mean(self.correlations["again"])
+        scores: dict[str, Any] = {"after_randomised": self.cascade | {"head": mean(self.correlations["head"])}}
+        scores |= {f"between_{self.again}": r, "reproducibility": self.networks * r / (1 + (self.networks - 1) * r)}
+        for name in ("head", "shuffled"):
+            if name in self.correlations:
+                scores |= mean_with_interval(again - self.correlations[name], self.block, seed, f"beyond_{name}")
+        return scores
+
+
+def measure_agreement(
     tiles: ExplainedTiles, method: str, explained: str | int, shuffled: Weights | None
-) -> dict[str, Any]:  # fmt: skip
-    """Rank correlations of maps of the first fold's network with those of other networks, on the same tiles.
+) -> Agreement:  # fmt: skip
+    """Rank correlations of a method's maps with those of other networks, on some tiles of each fold.
 
     Parameters
     ----------
@@ -49,34 +89,43 @@ def randomisation(
         See `ExplainedTiles.target`.
     shuffled : dict of str to array or None
         Of `fit_shuffled`.
-
-    Returns
-    -------
-    dict
-        ``after_randomised``, of `randomisation_test`; ``after_shuffled_labels``, where they are given; and, with
-        a second network fitted to the true labels, ``between_seeds`` or ``between_folds``.
     """
     networks, test_fold = tiles.networks, tiles.networks.data.test_fold
-    first, last = int(test_fold.min()), int(test_fold.max())
-    index = spread(np.flatnonzero(test_fold == first), RANDOMISED)
-    inputs, target = networks.inputs(first, networks.data.elevation(index)), tiles.target(explained)
-    seeds = networks.networks[first]
-    network, other = seeds[0], seeds[1] if len(seeds) > 1 else networks.networks[last][0]
+    folds = np.unique(test_fold).tolist()
+    seeds, levels, found, blocks = len(networks.networks[folds[0]]), dict[str, float](), [], []
+    for fold, before in zip(folds, [folds[-1], *folds[:-1]], strict=True):
+        here = spread(np.flatnonzero(test_fold == fold), CHECKED)
+        inputs = networks.inputs(fold, here)
+        explain = partial(_explain, tiles, method, explained, here, inputs)
+        network, other = networks.networks[fold][0], networks.networks[fold if seeds > 1 else before][min(1, seeds - 1)]
+        correlations = agreement(network, other, inputs, explain)
+        levels = levels or cascade(network, inputs, explain)
+        if shuffled is not None:
+            fitted = NetworkInNetwork(**network.settings)
+            fitted.load_state_dict({name: torch.from_numpy(value) for name, value in shuffled.items()})
+            every = np.arange(len(here))
+            correlations["shuffled"] = rank_correlations(explain(network, every), explain(fitted.eval(), every))
+        found.append(correlations)
+        blocks.append(tiles.block[here])
+    every_tile = {name: np.concatenate([of[name] for of in found]) for name in found[0]}
+    again = "seeds" if seeds > 1 else "folds"
+    return Agreement(
+        {k.replace(" ", "_"): v for k, v in levels.items()}, every_tile, np.concatenate(blocks), again, seeds
+    )
 
-    def explain(network: NetworkInNetwork) -> np.ndarray:
-        networks.engine.place(network)
-        with torch.random.fork_rng():  # SmoothGrad's noise is the same for every network
-            torch.manual_seed(tiles.seed)
-            return networks.explainer(network, method, None if target is None else target[index], len(index))(inputs)
 
-    own = explain(network)
-    randomised = randomisation_test(network, inputs, explain)
-    scores: dict[str, Any] = {"after_randomised": {k.replace(" ", "_"): value for k, value in randomised.items()}}
-    if shuffled is not None:
-        fitted = NetworkInNetwork(**network.settings)
-        fitted.load_state_dict({name: torch.from_numpy(value) for name, value in shuffled.items()})
-        scores["after_shuffled_labels"] = rank_correlation(own, explain(fitted.eval()))
-    return scores | {f"between_{'seeds' if len(seeds) > 1 else 'folds'}": rank_correlation(own, explain(other))}
+def _explain(
+    tiles: ExplainedTiles, method: str, explained: str | int, index: np.ndarray, inputs: torch.Tensor,
+    network: NetworkInNetwork, some: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """What pixels of `some` of the tiles of an index are ranked by, as drawn: one network of those in a mean."""
+    networks, target = tiles.networks, tiles.target(explained)
+    networks.engine.place(network)
+    classes, seeds = None if target is None else target[index[some]], len(networks.networks[0])
+    with torch.random.fork_rng():  # SmoothGrad's noise is the same for every network
+        torch.manual_seed(tiles.seed)
+        maps = networks.explainer(network, method, classes, len(some), seeds)(inputs[some])
+    return importance(method, maps[:, networks.inner, networks.inner])
 
 
 def find_removable(tiles: ExplainedTiles, explained: str | int) -> np.ndarray:
@@ -135,45 +184,44 @@ def _probability(tiles: ExplainedTiles, explained: str | int, index: np.ndarray,
     return np.take_along_axis(probability, target[index, None], axis=1)[:, 0]
 
 
-def judge(randomised: dict[str, Any], removal: dict[str, float]) -> dict[str, Any]:
-    """Scores of `randomisation` and `removal_scores`, with ``passed`` and ``warnings``, a sentence for each failure."""
-    again = next(value for name, value in randomised.items() if name.startswith("between_"))
-    failed = failures(randomised["after_randomised"], randomised.get("after_shuffled_labels"), again, removal)
-    return randomised | removal | {"passed": not failed, "warnings": failed}
+def judge(agreement: dict[str, Any], removal: dict[str, float]) -> dict[str, Any]:
+    """`Agreement.scores` and `removal_scores`, with ``passed`` and ``warnings``, a sentence for each failure."""
+    failed = failures(agreement, removal)
+    return agreement | removal | {"passed": not failed, "warnings": failed}
 
 
-def failures(
-    randomised: dict[str, float], shuffled: float | None, again: float, removal: dict[str, float]
-) -> list[str]:  # fmt: skip
+def failures(agreement: dict[str, Any], removal: dict[str, float]) -> list[str]:
     """A sentence for each test that a method fails; none where it passes.
 
-    A rank correlation of NaN, of maps that are constant, fails.
+    What has no value, such as a correlation of constant maps, fails.
 
     Parameters
     ----------
-    randomised : dict of str to float
-        Of `randomisation_test`.
-    shuffled, again : float
-        Rank correlation with the maps of a network of shuffled labels, None where there is none, and with those of a
-        second network.
+    agreement : dict of str to float
+        Of `Agreement.scores`.
     removal : dict of str to float
         Of `removal_scores`.
     """
-    classifier, everything = randomised["classifier"], [*randomised.values()][-1]
-    difference, high = removal["deletion_against_random"], removal["deletion_against_random_high"]
-    checks = {
-        f"With a random classifier the maps stay the same (rank correlation {classifier:.2f}): they do not depend on "
-        "the decision.": classifier <= MOST_WITHOUT_CLASSIFIER,
-        f"With random parameters throughout the maps stay much the same (rank correlation {everything:.2f}): they show "
-        "the terrain, not what was learnt.": everything <= MOST_WITHOUT_ALL,
-        "Too few tiles, or in too few blocks, lose probability with their detail: "
-        "deletion cannot be tested.": np.isfinite(high),
-        "Removing terrain in the order of the maps does not lower the probability significantly more than in random "
-        f"order (difference in area {difference:+.3f}, upper end of its interval {high:+.3f}).": not high >= 0,
-    }
-    if shuffled is not None:
+    again = next(value for name, value in agreement.items() if name.startswith("between_"))
+    checks = {}
+    for name, words in (("head", "a random head"), ("shuffled", "shuffled labels")):
+        if f"beyond_{name}" in agreement:
+            difference, low = agreement[f"beyond_{name}"], agreement[f"beyond_{name}_low"]
+            checks[
+                f"The maps agree with those of a second network ({again:.2f}) not surely better than with those of a "
+                f"network with {words} (difference {difference:+.2f}, lower end of its interval {low:+.2f})."
+            ] = low > 0
+    checks[
+        f"Maps of other networks would look different: reproducibility {agreement['reproducibility']:.2f}, below "
+        f"{REPRODUCIBLE}."
+    ] = agreement["reproducibility"] >= REPRODUCIBLE
+    if not np.isfinite(removal["deletion_against_random_high"]):
+        why = "Too few tiles, or in too few blocks, lose probability with their detail: deletion cannot be tested."
+        return [*(sentence for sentence, passes in checks.items() if not passes), why]
+    for control, words in (("random", "in random order"), ("slope", "in the order of slope")):
+        difference, high = (removal[f"deletion_against_{control}{end}"] for end in ("", "_high"))
         checks[
-            f"The maps correlate with those of a network fitted to shuffled labels ({shuffled:.2f}) at least as "
-            f"closely as with those of a second network fitted to the true labels ({again:.2f})."
-        ] = shuffled < again
+            f"Removing terrain in the order of the maps does not lower the probability surely more than {words} "
+            f"(difference in area {difference:+.3f}, upper end of its interval {high:+.3f})."
+        ] = high < 0
     return [sentence for sentence, passes in checks.items() if not passes]

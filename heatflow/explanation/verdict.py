@@ -4,13 +4,55 @@ from typing import Any
 
 import numpy as np
 
+from heatflow.evaluation.intervals import ALPHA
 from heatflow.explanation.attribution import TITLES
 
-NO_EFFECT = 0.1  # log-odds: an effect that is surely smaller, either way, is none
+USES, RELIEF, NOT, OPEN = (
+    "uses structure", "uses local relief, not its arrangement", "does not use structure", "cannot be told",
+)  # fmt: skip
+MARGIN = 0.1  # standard deviations of the log-odds: an effect that is surely smaller, either way, is none
+
+
+def answer(skill_low: float, effect: dict[str, Any]) -> str:
+    """The answer by the numbers alone; no more than one of the conditions can hold.
+
+    Parameters
+    ----------
+    skill_low : float
+        Lower end of the interval of the networks' AUC.
+    effect : dict
+        Of `heatflow.explanation.effect.structure_effect`.
+
+    Examples
+    --------
+    >>> sure, none = {"excess_low": 0.1, "excess_high": 0.2}, {"effect_low": -0.05, "effect_high": 0.05, "p": 0.6}
+    >>> answer(0.7, sure | {"effect_low": 0.1, "effect_high": 0.3, "p": 0.001})
+    'uses structure'
+    >>> answer(0.7, sure | none), answer(0.4, sure | none)
+    ('uses local relief, not its arrangement', 'cannot be told')
+    """
+    arrangement, relief = size(effect, "effect"), size(effect, "excess")
+    if arrangement == "none" and relief == "none":
+        return NOT
+    if skill_low > 0.5 and relief == "positive":
+        if arrangement == "positive" and effect["p"] < ALPHA:
+            return USES
+        if arrangement == "none":
+            return RELIEF
+    return OPEN
+
+
+def size(effect: dict[str, Any], name: str) -> str:
+    """ "none" where the interval lies within MARGIN of 0, "positive" where it lies above 0 and not below MARGIN; or
+    "open"."""
+    low, high = effect[f"{name}_low"], effect[f"{name}_high"]
+    if low > -MARGIN and high < MARGIN:
+        return "none"
+    return "positive" if low > 0 else "open"
 
 
 def verdict(
-    skill_low: float, feature: str | None, methods: dict[str, dict[str, Any]], effects: dict[str, dict[str, float]],
+    skill_low: float, feature: str | None, methods: dict[str, dict[str, Any]], effects: dict[str, dict[str, Any]],
     controls: dict[str, dict[str, float]],
 ) -> dict[str, Any]:  # fmt: skip
     """The answer and its reasons.
@@ -18,22 +60,21 @@ def verdict(
     Parameters
     ----------
     skill_low : float
-        Lower end of the interval of the network's AUC.
+        Lower end of the interval of the networks' AUC.
     feature : str or None
         The known features that decide, "structures" or "faults"; None where there are none.
     methods : dict of str to dict
         For each method ``passed``, ``deletion`` and, under the name of the feature, scores of `KnownFeatures`.
     effects : dict of str to dict
-        For each kind of features its `ablation_effect`. That of range fronts decides nothing; it is told where neither
-        structures nor faults are given.
+        `structure_effect` of the features. That of range fronts decides nothing; it is told where neither structures
+        nor faults are given.
     controls : dict of str to dict
         Scores of maps that need no network, the best of which is told beside the map's.
 
     Returns
     -------
     dict
-        ``answer`` ("uses structure", "does not use structure" or "cannot be told"), ``method`` (the map that is
-        described, by name, or None) and ``reasons``, sentences.
+        ``answer``, ``method`` (the map that is described, by name, or None) and ``reasons``, sentences.
 
     Examples
     --------
@@ -42,40 +83,27 @@ def verdict(
     """
     passed = {name: scores for name, scores in methods.items() if scores["passed"]}
     best = min(passed, key=lambda name: passed[name]["deletion"], default=None)
-    answer, reasons = "cannot be told", [_skill(skill_low)]
+    given, reasons = OPEN, [_skill(skill_low)]
     if feature is None:
         reasons.append("Neither structures nor faults were given for this region (data.structures, data.faults).")
         reasons += _range_fronts(effects.get("range_front"))
     elif not _has_interval(effects[feature]):
         reasons.append(
-            f"Too few tiles with {feature} have equally steep terrain elsewhere ({effects[feature]['tiles']} of "
+            f"Too few tiles with {feature} can be compared with masks of other tiles ({effects[feature]['tiles']} of "
             f"{effects[feature]['tiles_with_features']}), or they lie in too few blocks, to measure an effect."
         )
     else:
-        effect, alike = effects[feature], effects.get("lookalikes")
-        above = alike is None or not _has_interval(alike) or effect["effect_low"] > alike["effect_high"]
-        reasons.append(
-            f"Smoothing the {feature} away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of the high "
-            f"classes beyond the cost of smoothing equally steep terrain elsewhere ({effect['tiles']} tiles)."
-        )
-        if alike is not None and _has_interval(alike):
-            reasons.append(
-                f"The effect of look-alikes is {_with_interval(alike, 'effect', '+.3f')}: that of {feature} is "
-                f"{'' if above else 'not '}surely above it."
-            )
+        given = answer(skill_low, effects[feature])
+        reasons += _effect(feature, effects[feature])
         reasons.append(_map(best, feature, methods[best][feature] if best else None, controls))
-        if skill_low > 0.5 and effect["effect_low"] > 0 and above:
-            answer = "uses structure"
-        elif effect["effect_low"] > -NO_EFFECT and effect["effect_high"] < NO_EFFECT:
-            answer = "does not use structure"
-    return {"answer": answer, "method": best, "reasons": reasons}
+    return {"answer": given, "method": best, "reasons": reasons}
 
 
-def _has_interval(effect: dict[str, float]) -> bool:
+def _has_interval(effect: dict[str, Any]) -> bool:
     return bool(np.isfinite([effect["effect_low"], effect["effect_high"]]).all())
 
 
-def _with_interval(scores: dict[str, float], name: str, form: str) -> str:
+def _with_interval(scores: dict[str, Any], name: str, form: str) -> str:
     return f"{scores[name]:{form}} ({scores[f'{name}_low']:{form}} to {scores[f'{name}_high']:{form}})"
 
 
@@ -86,12 +114,23 @@ def _skill(low: float) -> str:
     )
 
 
-def _range_fronts(effect: dict[str, float] | None) -> list[str]:
+def _effect(feature: str, effect: dict[str, Any]) -> list[str]:
+    words = {"positive": "surely more", "none": f"no more, within {MARGIN} either way", "open": "not sure to be either"}
+    return [
+        f"Smoothing the {feature} away costs {_with_interval(effect, 'excess', '+.3f')} standard deviations of the "
+        f"log-odds beyond smoothing terrain under masks of other tiles: {words[size(effect, 'excess')]} "
+        f"({effect['tiles']} tiles).",
+        f"Beyond {effect['control']} it costs {_with_interval(effect, 'effect', '+.3f')}: "
+        f"{words[size(effect, 'effect')]} (p = {effect['p']:.2g}).",
+    ]
+
+
+def _range_fronts(effect: dict[str, Any] | None) -> list[str]:
     if effect is None or not _has_interval(effect):
         return []
     return [
-        f"Smoothing range fronts away costs {_with_interval(effect, 'effect', '+.3f')} in log-odds of the high classes "
-        f"beyond the cost of smoothing equally steep terrain elsewhere ({effect['tiles']} tiles). A range front is no "
+        f"Smoothing range fronts away costs {_with_interval(effect, 'effect', '+.3f')} standard deviations of the "
+        f"log-odds beyond {effect['control']} ({effect['tiles']} tiles, p = {effect['p']:.2g}). A range front is no "
         "structural setting, so this decides nothing."
     ]
 

@@ -9,7 +9,6 @@ import geopandas
 import numpy as np
 import pandas as pd
 from rasterio import DatasetReader
-from rasterio.windows import Window
 from shapely import box
 
 from heatflow.config.schema import Tile
@@ -17,6 +16,7 @@ from heatflow.errors import InputError, reading
 from heatflow.geo.labels import STATISTICS, label_squares
 from heatflow.geo.low_data import data_statistics
 from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.rasters import read_around
 from heatflow.io.vectors import read_table
 
 
@@ -128,7 +128,7 @@ def label_tiles(
 
 
 def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path: Path,
-              on_tile: Callable[[], object] = lambda: None) -> pd.DataFrame:  # fmt: skip
+              margin: int = 0, on_tile: Callable[[], object] = lambda: None) -> pd.DataFrame:  # fmt: skip
     """Cut the tiles of a table out of a raster, a row of tiles at a time, into one packed array.
 
     Parameters
@@ -139,29 +139,33 @@ def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path
     table : DataFrame
         With ``row`` and ``col``, sorted by both.
     path : Path
-        Of the .npy file to write: float32, shape (n, size, size), metres, NaN where there is no data.
+        Of the .npy file to write: float32, shape (n, edge, edge), metres, NaN where there is no data. The edge is that
+        of a tile and twice the margin.
+    margin : int, optional
+        Pixels of terrain around a tile that are cut out with it.
     on_tile : callable
         Called after each tile, for progress.
 
     Returns
     -------
     DataFrame
-        ``valid``, ``relief`` and ``constant`` of each tile, as `data_statistics` gives them.
+        ``valid``, ``relief`` and ``constant`` of each tile, without its margin, as `data_statistics` gives them.
     """
-    size, stride = tiles.size, tiles.stride
+    size, stride, edge = tiles.size, tiles.stride, tiles.size + 2 * margin
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
     described = []
     with open(path, "wb") as packed:  # in order, so that memory holds one row of tiles, whatever the number of them
-        np.lib.format.write_array_header_1_0(packed, {**header, "shape": (len(table), size, size)})
+        np.lib.format.write_array_header_1_0(packed, {**header, "shape": (len(table), edge, edge)})
         rows, cols = table["row"].to_numpy(), table["col"].to_numpy()
         for row in np.unique(rows).tolist():
             here = cols[rows == row].tolist()
             left, right = here[0] * stride, here[-1] * stride + size
-            strip = dataset.read(1, window=Window(left, row * stride, right - left, size))
+            strip = read_around(dataset, row * stride, left, (size, right - left), margin)
             for col in here:
-                tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + size], dtype="<f4")
+                tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + edge], dtype="<f4")
                 packed.write(tile.data)
-                described.append(data_statistics(tile.reshape(1, -1)))
+                inner = tile[margin : margin + size, margin : margin + size]
+                described.append(data_statistics(inner.reshape(1, -1)))
                 on_tile()
     return pd.concat(described, ignore_index=True)
 
@@ -172,18 +176,27 @@ class PackedTiles:
 
     Parameters
     ----------
-    pixels : float32 array, shape (n, size, size)
-        Metres, NaN where there is no data.
+    framed : float32 array, shape (n, edge, edge)
+        Tiles and the terrain around them. Metres, NaN where there is no data.
     ids : int array, shape (n,)
         Ascending.
+    margin : int, optional
+        Pixels of terrain on each side of a tile.
     """
 
-    pixels: np.ndarray
+    framed: np.ndarray
     ids: np.ndarray
+    margin: int = 0
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Tiles without what is around them, float32 (n, size, size)."""
+        inner = slice(self.margin, self.framed.shape[1] - self.margin)
+        return self.framed[:, inner, inner]
 
     @classmethod
-    def load(cls, path: str | Path, table: str | Path) -> "PackedTiles":
-        """Read what the tile stage wrote: the array at `path`, and the table of its tiles.
+    def load(cls, path: str | Path, table: str | Path, margin: int = 0) -> "PackedTiles":
+        """Read what the tile stage wrote with a margin: the array at `path`, and the table of its tiles.
 
         Raises
         ------
@@ -192,10 +205,10 @@ class PackedTiles:
         """
         ids = read_table(table)["tile"].to_numpy()
         with reading(path):
-            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-            if pixels.ndim != 3 or len(pixels) != len(ids):
-                raise ValueError(f"its shape is {pixels.shape}, and there are {len(ids)} tiles")
-        return cls(pixels, ids)
+            framed = np.load(path, mmap_mode="r", allow_pickle=False)
+            if framed.ndim != 3 or len(framed) != len(ids) or framed.shape[1] <= 2 * margin:
+                raise ValueError(f"its shape is {framed.shape}, and there are {len(ids)} tiles")
+        return cls(framed, ids, margin)
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Rows of the array that hold tiles, by their numbers; int array (m,)."""
@@ -204,6 +217,10 @@ class PackedTiles:
     def elevation(self, ids: np.ndarray) -> np.ndarray:
         """Tiles by their numbers, in metres; float32 array (m, size, size), NaN where there is no data."""
         return np.asarray(self.pixels[self.rows(ids)])
+
+    def surroundings(self, ids: np.ndarray) -> np.ndarray:
+        """The same with the terrain around them; float32 array (m, edge, edge)."""
+        return np.asarray(self.framed[self.rows(ids)])
 
 
 def footprints(tiles: TileGrid, table: pd.DataFrame) -> geopandas.GeoSeries:

@@ -113,27 +113,31 @@ def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray)
     return values
 
 
-def read_around(dataset: rasterio.DatasetReader, top: int, left: int, size: int, margin: int) -> np.ndarray:
-    """Read a square of the first band with a margin around it.
+def read_around(
+    dataset: rasterio.DatasetReader, top: int, left: int, size: int | tuple[int, int], margin: int
+) -> np.ndarray:  # fmt: skip
+    """Read a rectangle of the first band with a margin around it.
 
     Parameters
     ----------
     dataset : rasterio.DatasetReader
     top, left : int
-        Row and column of the square's upper-left pixel.
-    size, margin : int
+        Row and column of the rectangle's upper-left pixel.
+    size : int or tuple of int
+        Edge of a square, or rows and columns, pixels.
+    margin : int
         Pixels.
 
     Returns
     -------
-    ndarray of float32, shape (size + 2 margin, size + 2 margin)
+    ndarray of float32, shape (rows + 2 margin, columns + 2 margin)
         NaN outside the raster.
     """
-    edge = size + 2 * margin
-    square = np.full((edge, edge), np.nan, dtype=np.float32)
+    rows, columns = (length + 2 * margin for length in ((size, size) if isinstance(size, int) else size))
+    square = np.full((rows, columns), np.nan, dtype=np.float32)
     first_row, first_column = top - margin, left - margin
     r0, c0 = max(0, first_row), max(0, first_column)
-    r1, c1 = min(dataset.height, first_row + edge), min(dataset.width, first_column + edge)
+    r1, c1 = min(dataset.height, first_row + rows), min(dataset.width, first_column + columns)
     if r0 < r1 and c0 < c1:
         inside = slice(r0 - first_row, r1 - first_row), slice(c0 - first_column, c1 - first_column)
         square[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))

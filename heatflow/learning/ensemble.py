@@ -87,8 +87,11 @@ class Ensemble:
         """Contents of ``metrics/train.json``."""
         names = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
         means = {name: np.mean([one.history[-1][name] for one in self.trained]) for name in names}
+        known = {
+            name: mean for name, mean in means.items() if np.isfinite(mean)
+        }  # of validation only where there is some
         stuck, dead = (sum(n) for n in zip(*((one.stuck, len(one.dead)) for one in self.trained), strict=True))
-        return {**means, "stuck_folds": stuck, "dead_classes": dead}
+        return {**known, "stuck_folds": stuck, "dead_classes": dead}
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class TrainingFiles:
 
     def __call__(self) -> tuple[FoldData, Terrain | None]:
         """Open them."""
-        data = FoldData.load(*self.fold_data)
+        data = FoldData.load(self.fold_data, self.tile.margin)
         if self.elevation is None:
             return data, None
         return data, Terrain.load(self.terrain, self.wells, self.sites, self.elevation, self.tile)
@@ -180,7 +183,8 @@ class TrainingTask(OpeningTask):
                 paused.append(to_bytes(state))
             return bool(paused)
 
-        source, validation = _source(data, fold, p, engine, terrain), data.part(fold, "validation", engine)
+        source = _source(data, fold, p, engine, terrain)
+        validation = data.part(fold, "validation", engine) if len(data.members(fold, "validation")) else None
         with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
             network = _network(p, sites=source.site_labels is not None)
             history = training.train_network(network, source, validation, p.train, engine, on_state, resume)
@@ -225,7 +229,7 @@ def train_folds(
     _refuse_duplicates(data)
     networks = [NetworkItem(*numbers) for numbers in product(range(data.folds), range(task.params.train.seeds))]
     trained = []
-    memory = TORCH_MEMORY + 2 * data.tiles.pixels[:1].nbytes * len(data.table)
+    memory = TORCH_MEMORY + 2 * data.tiles.framed[:1].nbytes * len(data.table)
     for one in map_in_order(task, networks, memory=memory, alone=task.engine.device.type != "cpu", on_done=on_done):
         trained.append(one)
         on_network(one)
@@ -249,8 +253,9 @@ def _refuse_duplicates(data: FoldData) -> None:
 def _network(params: Params, sites: bool) -> NetworkInNetwork:
     tile, model, train = params.tile, params.model, params.train
     return NetworkInNetwork(
-        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, dropout=train.dropout,
-        batch_norm=model.batch_norm, head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
+        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, size=tile.size,
+        margin=tile.margin, dropout=train.dropout, batch_norm=model.batch_norm, pooling=model.pooling,
+        head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
     )  # fmt: skip
 
 

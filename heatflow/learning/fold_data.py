@@ -1,6 +1,7 @@
 """The tiles of each fold, with their roles and scalings."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -41,20 +42,28 @@ class FoldData:
     scalings: list[dict[str, float]]
 
     @classmethod
-    def load(cls, tiles: Path, tile_table: Path, kept: Path, folds: Path, scaling: Path) -> "FoldData":
+    def load(cls, files: Sequence[Path], margin: int = 0) -> "FoldData":
         """Read what the tile, filter, split and normalize stages wrote; pixels stay on disk until asked for.
+
+        Parameters
+        ----------
+        files : sequence of Path
+            The packed tiles, their table, the table of the kept ones, their folds, and the scalings.
+        margin : int, optional
+            Of the tiles, pixels.
 
         Raises
         ------
         InputError
             One of the files is damaged, or does not belong to the others.
         """
+        tiles, tile_table, kept, folds, scaling = files
         table = read_features(kept)
         split = Folds.read(folds, table["tile"].to_numpy())
         of_fold = read_json(scaling)
         with reading(scaling):
             scalings = [of_fold[f"fold{k}"] for k in range(len(split.roles))]
-        return cls(table, PackedTiles.load(tiles, tile_table), split, scalings)
+        return cls(table, PackedTiles.load(tiles, tile_table, margin), split, scalings)
 
     @property
     def roles(self) -> np.ndarray:
@@ -79,9 +88,13 @@ class FoldData:
         """Tiles in metres, float32 (m, size, size), NaN for nodata."""
         return self.tiles.elevation(self.table["tile"].to_numpy()[index])
 
+    def surroundings(self, index: np.ndarray) -> np.ndarray:
+        """Tiles with the terrain around them, as networks predict them; float32 (m, edge, edge), NaN for nodata."""
+        return self.tiles.surroundings(self.table["tile"].to_numpy()[index])
+
     def inputs(self, fold: int, index: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Tiles as the network of a fold takes them, float32 tensor (m, 1, size, size)."""
-        return network_inputs(self.elevation(index), self.scalings[fold], device)
+        """Tiles as the network of a fold takes them to predict, float32 tensor (m, 1, edge, edge)."""
+        return network_inputs(self.surroundings(index), self.scalings[fold], device)
 
     def excluded(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
         """Squares that no training patch of a fold may touch.
@@ -123,7 +136,9 @@ class FoldData:
         ]
 
     def part(self, fold: int, role: str, engine: Engine) -> Part:
-        """Tiles and labels of one role in a fold, on the engine's device."""
+        """Tiles and labels of one role in a fold, on the engine's device; those to learn from without a margin."""
         index = self.members(fold, role)
         labels = torch.from_numpy(self.table["label"].to_numpy(dtype=np.int64)[index])
-        return Part(self.inputs(fold, index, engine.device).to(engine.dtype), labels.to(engine.device))
+        elevation = self.elevation(index) if role == "train" else self.surroundings(index)
+        tiles = network_inputs(elevation, self.scalings[fold], engine.device)
+        return Part(tiles.to(engine.dtype), labels.to(engine.device))

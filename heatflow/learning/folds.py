@@ -39,7 +39,7 @@ def split_tiles(
     -------
     object array of str, shape (repeats * folds, n)
         One of ROLES. A tile in the "buffer" of a fold takes no part in it: it shares pixels with a test tile or lies
-        too near to one, or shares pixels with a validation tile.
+        too near to one, or shares pixels with a validation tile. Without `split.validation` no tile is for validation.
 
     Raises
     ------
@@ -56,10 +56,11 @@ def split_tiles(
     by_blocks = split.scheme == "blocks"
     blocks = block_of(row, col, split.block_size, tile.size, tile.step) if by_blocks else np.arange(len(row))
     buffer = split.buffer if by_blocks else 0.0
-    if (n_blocks := len(np.unique(blocks))) < split.folds + 1:
+    least, for_what = (split.folds + 1, " and a validation part") if split.validation else (split.folds, "")
+    if (n_blocks := len(np.unique(blocks))) < least:
         what, remedy = ("blocks of tiles", "split.folds or split.block_size") if by_blocks else ("tiles", "split.folds")
         raise InputError(
-            f"split.folds: {split.folds} folds and a validation part need at least {split.folds + 1} {what}, "
+            f"split.folds: {split.folds} folds{for_what} need at least {least} {what}, "
             f"and there are {n_blocks} ({len(row)} tiles); decrease {remedy}"
         )
     area = _Area(np.column_stack([row, col]), blocks, label, tile)
@@ -69,10 +70,11 @@ def split_tiles(
         fold = _assign_blocks(blocks, label, split.folds, rng)
         every += [area.roles(fold == k, buffer, split.validation, rng) for k in range(split.folds)]
     for k, roles in enumerate(every):
-        if not (roles == "train").any() or not (roles == "validation").any():
+        needed, also = (ROLES[:2], " or validate on") if split.validation else (ROLES[:1], "")
+        if not np.isin(needed, roles).all():
             raise InputError(
-                f"split: fold {k} has no tile left to train or validate on after those within {buffer:g} tiles of its "
-                "test tiles were set aside; decrease split.buffer, or increase split.block_size"
+                f"split: fold {k} has no tile left to train{also} after those within {buffer:g} tiles of its test "
+                "tiles were set aside; decrease split.buffer, or increase split.block_size"
             )
     return np.array(every, dtype=object)
 
@@ -91,6 +93,8 @@ class _Area:
         roles = np.full(len(test), "train", dtype=object)
         roles[test] = "test"
         roles[~test & self.near(self.place, test, buffer)] = "buffer"
+        if not validation:
+            return roles
         side = np.flatnonzero(roles == "train")
         parts = min(max(2, round(1 / validation)), len(np.unique(self.block[side])))
         if parts < 2:
@@ -168,11 +172,12 @@ def _imbalance(label: np.ndarray, chosen: np.ndarray, share: float) -> float:
 
 
 def absent_classes(roles: np.ndarray, label: np.ndarray, n_classes: int) -> list[tuple[int, str, int]]:
-    """(fold, role, class) for every class that a part of a fold lacks."""
+    """(fold, role, class) for every class that a part of a fold lacks; of the parts that have a tile at all."""
     return [
         (k, role, c)
         for k, row in enumerate(roles)
         for role in ROLES[:3]
+        if (row == role).any()
         for c in np.setdiff1d(np.arange(n_classes), label[row == role]).tolist()
     ]
 

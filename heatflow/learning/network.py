@@ -1,5 +1,6 @@
 """Network-in-Network (Lin, Chen and Yan, 2014, arXiv:1312.4400) as the report uses it, with its errata put right."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,34 @@ POINTWISE = Window(1, 1, 0)
 
 class SpatialMean(nn.Module):
     """Average over the map, (n, k, h, w) -> (n, k), in float32 or better. Unlike adaptive pooling, deterministic on a
-    GPU as well."""
+    GPU as well. With the `share` (h, w) of each pixel in the tile, a weighted one."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+    def forward(self, x: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
+        if share is None:
+            return x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+        return (x.to(torch.promote_types(x.dtype, torch.float32)) * share).sum(dim=(2, 3))
+
+
+class LogMeanExp(nn.Module):
+    """Logarithm of the mean of the exponential over the map, (n, k, h, w) -> (n, k), in float32 or better. With the
+    `share` (h, w) of each pixel in the tile, of a weighted mean.
+
+    A tile has the class of its largest residual. A small part of it that is sure of a class therefore counts for more
+    than its area: this is the mean for a flat map, and nears the maximum for a map with a peak (Pinheiro and Collobert,
+    2015, arXiv:1411.6228, equation 6 with r = 1).
+
+    >>> LogMeanExp()(torch.tensor([[[[0.0, 0.0, 0.0, 4.0]]]])).round(decimals=2)
+    tensor([[2.6600]])
+    """
+
+    def forward(self, x: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
+        values = x.to(torch.promote_types(x.dtype, torch.float32)).flatten(2)
+        if share is None:
+            return values.logsumexp(dim=2) - math.log(values.shape[2])
+        return (values + share.flatten().log()).logsumexp(dim=2)
+
+
+POOLINGS: dict[str, type[nn.Module]] = {"mean": SpatialMean, "log_mean_exp": LogMeanExp}
 
 
 class Dropout(nn.Dropout):
@@ -64,9 +89,9 @@ def nin_block(
 
 
 class Decision(nn.Module):
-    """How averages of the last maps become scores. Here: a score for each class, as it comes.
+    """How pooled maps become scores. Here: a score for each class, as it comes.
 
-    `more` averages than classes are needed.
+    `more` maps than classes are needed.
     """
 
     more = 0
@@ -80,7 +105,7 @@ class Decision(nn.Module):
         return scores
 
     def scores_for(self, shares: torch.Tensor) -> torch.Tensor:
-        """Averages (inputs,) that give each class its share (classes,)."""
+        """Pooled maps (inputs,) that give each class its share (classes,)."""
         return torch.log(shares)
 
 
@@ -122,8 +147,13 @@ DECISIONS = {"cross_entropy": Decision, "ordinal": Ordinal, "two_stage": TwoStag
 class NetworkInNetwork(nn.Module):
     """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
+    In evaluation mode tiles come with a margin of terrain on each side. The convolutions see it, so that the border of
+    a tile counts nearly as much as its middle, and the maps are pooled over the tile alone. In training mode patches
+    have none: they are cut off at another place in every epoch. With a margin a site would always be seen with the same
+    terrain around it, and the network would come to know it by that.
+
     Blocks of three convolutions, most of them with a max-pool, each followed by dropout, with the geometry of
-    `heatflow.config.geometry`; then a head that gives as many class maps as the loss needs, and their average.
+    `heatflow.config.geometry`; then a head that gives as many class maps as the loss needs, and one value for each map.
 
     Parameters
     ----------
@@ -135,17 +165,21 @@ class NetworkInNetwork(nn.Module):
         as the last block and a 1x1 convolution, that of the latter a block as wide as the class maps are many.
     sites : bool
         Whether it has class maps of sites beside those of tiles.
+    size, margin : int
+        Edge of a tile without its margin, and the margin, pixels. Without a margin tiles may have any size.
     dropout : float
         Probability. It acts after the max-pool: before it, where the report puts it, the maximum over values scaled up
         by 1 / (1 - p) is larger in training than in use, three times over, and batch statistics gathered in training no
         longer fit.
     batch_norm : bool
         Batch normalisation.
+    pooling : str
+        How the maps of tiles become one value each: "mean", as in the report, or "log_mean_exp", see `LogMeanExp`.
     head_relu : bool
         ReLU after the last convolution, as in the report. Scores are then averages of clipped maps: a class whose map
         is clipped everywhere has score 0 and gradient 0, and never comes back.
     loss : str
-        "cross_entropy", "ordinal" or "two_stage": how the averages of the last maps become scores. Whichever it is,
+        "cross_entropy", "ordinal" or "two_stage": how the pooled maps become scores. Whichever it is,
         cross-entropy of the scores is the loss.
     first_high : int
         Lowest class above the binary edge.
@@ -161,15 +195,16 @@ class NetworkInNetwork(nn.Module):
     """
 
     def __init__(
-        self, *, classes: int, channels: Sequence[int], layout: str = "compact", sites: bool = False,
-        dropout: float = 0.1, batch_norm: bool = True, head_relu: bool = False, loss: str = "cross_entropy",
-        first_high: int = 1,
+        self, *, classes: int, channels: Sequence[int], layout: str = "compact", sites: bool = False, size: int = 200,
+        margin: int = 0, dropout: float = 0.1, batch_norm: bool = True, pooling: str = "log_mean_exp",
+        head_relu: bool = False, loss: str = "cross_entropy", first_high: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
         self.classes, self.sites = classes, sites
         self.settings: dict[str, Any] = {
-            "classes": classes, "channels": list(channels), "layout": layout, "sites": sites, "dropout": dropout,
-            "batch_norm": batch_norm, "head_relu": head_relu, "loss": loss, "first_high": first_high,
+            "classes": classes, "channels": list(channels), "layout": layout, "sites": sites, "size": size,
+            "margin": margin, "dropout": dropout, "batch_norm": batch_norm, "pooling": pooling, "head_relu": head_relu,
+            "loss": loss, "first_high": first_high,
         }  # fmt: skip
         shapes, body = LAYOUTS[layout], list[nn.Module]()
         firsts = geometry.convolutions(len(channels), layout)
@@ -188,7 +223,7 @@ class NetworkInNetwork(nn.Module):
             self.head = nn.Sequential(wide, *norm, nn.ReLU(), nn.Conv2d(last, maps, *POINTWISE), *relu)
         else:
             self.head = nin_block(last, maps, geometry.HEAD, batch_norm=batch_norm, last_relu=head_relu)
-        self.pool = SpatialMean()
+        self.pool = POOLINGS[pooling]()
 
     @property
     def min_size(self) -> int:
@@ -219,7 +254,17 @@ class NetworkInNetwork(nn.Module):
 
     def tile_scores(self, maps: torch.Tensor) -> torch.Tensor:
         """Class scores of tiles, (n, classes), from their `class_maps`."""
-        return self.decision(self.pool(maps[:, : self.decision.inputs]))
+        of_tiles = maps[:, : self.decision.inputs]
+        if not self.margin:
+            return self.decision(self.pool(of_tiles))
+        shape = len(self.settings["channels"]), self.settings["layout"], self.margin, self.settings["size"]
+        down, right = (torch.tensor(geometry.shares(cells, *shape), device=maps.device) for cells in maps.shape[2:])
+        return self.decision(self.pool(of_tiles, torch.outer(down, right)))
+
+    @property
+    def margin(self) -> int:
+        """Pixels of terrain around the tiles that it takes now: none in training mode."""
+        return 0 if self.training else self.settings["margin"]
 
     def site_scores(self, maps: torch.Tensor, tile: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """Class scores of sites, (m, classes): the maps of sites at their places, bilinear.
@@ -235,7 +280,7 @@ class NetworkInNetwork(nn.Module):
         """
         stride, centre = geometry.lattice(len(self.settings["channels"]), self.settings["layout"])
         last = torch.tensor(maps.shape[2:], device=maps.device) - 1
-        at = torch.minimum(((place - centre) / stride).clamp(min=0), last)
+        at = torch.minimum(((place + self.margin - centre) / stride).clamp(min=0), last)
         first = torch.minimum(at.long(), (last - 1).clamp(min=0))
         (down, right), (row, column) = (at - first).to(maps.dtype)[:, None].unbind(-1), first.unbind(1)
         of_sites = maps[:, -self.decision.inputs :].movedim(1, 3)

@@ -124,7 +124,7 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def train_network(
-    network: NetworkInNetwork, source: Source, validation: Part, recipe: Recipe, engine: Engine,
+    network: NetworkInNetwork, source: Source, validation: Part | None, recipe: Recipe, engine: Engine,
     on_state: Callable[[State], bool | None] = lambda state: None, resume: State | None = None,
 ) -> list[History]:  # fmt: skip
     """Train a network in place.
@@ -138,7 +138,8 @@ def train_network(
     network : NetworkInNetwork
     source : Source
         What it learns from.
-    validation : Part
+    validation : Part or None
+        None: early stopping is off.
     recipe : Recipe
     engine : Engine
     on_state : callable
@@ -149,7 +150,7 @@ def train_network(
     Returns
     -------
     list of dict
-        For each epoch so far its number, and loss and accuracy on both parts.
+        For each epoch so far its number, and loss and accuracy on both parts; NaN without a validation part.
 
     Raises
     ------
@@ -224,7 +225,7 @@ class _Run:
         stale = patience is not None and epochs > 0 and epochs - self.best["epoch"] >= patience
         return stale or epochs >= self.recipe.epochs
 
-    def epoch(self, source: Source, validation: Part) -> None:
+    def epoch(self, source: Source, validation: Part | None) -> None:
         """Train one epoch and measure it."""
         network, recipe, engine = self.network, self.recipe, self.engine
         number = len(self.history) + 1
@@ -234,7 +235,9 @@ class _Run:
                 f"train.lr: in epoch {number} the loss is no longer a finite number; "
                 f"decrease the learning rate ({recipe.lr:g})"
             )
-        loss, accuracy = evaluate(network, validation, recipe.batch_size, engine)
+        loss, accuracy = (
+            evaluate(network, validation, recipe.batch_size, engine) if validation else (math.nan, math.nan)
+        )
         names = ("epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
         row = dict(zip(names, (number, trained[0], loss, trained[1], accuracy), strict=True))
         self.history.append(row)

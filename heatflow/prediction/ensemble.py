@@ -87,8 +87,8 @@ class Ensemble:
 
         Parameters
         ----------
-        windows : float32 array, shape (m, size, size)
-            Elevation in metres, NaN for no data.
+        windows : float32 array, shape (m, edge, edge)
+            Elevation in metres of tiles and of the margin around them, NaN for no data.
         eligible : bool array, shape (folds, m)
             One fold or more for each window.
 
@@ -107,11 +107,11 @@ class Ensemble:
 
         Parameters
         ----------
-        windows : float32 array, shape (m, size, size)
-            Elevation in metres, NaN for no data.
+        windows : float32 array, shape (m, edge, edge)
+            As `predict` takes them.
         eligible : bool array, shape (folds, m)
         place : float array, shape (m, k, 2), optional
-            Row and column of k sites in each window, pixels from its upper-left corner.
+            Row and column of k sites in each window, pixels from the upper-left corner of its tile.
 
         Returns
         -------
@@ -135,6 +135,11 @@ class Ensemble:
                 else:
                     of_tiles[k, may] = class_probabilities(network, tiles, BATCH, self.engine)
         return of_tiles, of_sites
+
+    def statistics(self, windows: np.ndarray, resolution: float) -> np.ndarray:
+        """Terrain statistics of the tiles of windows, without their margins; float64 (m, 17)."""
+        inner = slice(self.tile.margin, self.tile.margin + self.tile.size)
+        return statistics_of_tiles(windows[:, inner, inner], resolution)
 
     def summary(self, p: np.ndarray) -> pd.DataFrame:
         """Mean over networks and their disagreement, as `predict` returns them, from the `members` of windows."""

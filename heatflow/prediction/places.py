@@ -10,7 +10,6 @@ from rasterio import Env
 from heatflow.compute.mapping import map_in_order
 from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Tile
-from heatflow.geo.terrain_statistics import statistics_of_tiles
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import open_written, read_around
 from heatflow.learning.training import reproducible
@@ -109,14 +108,14 @@ class PlaceTask(OpeningTask):
     def __call__(self, item: Item) -> PlacePredictions:
         """Predict squares: first row and column, and row and column of the place in it."""
         region: Region = self.opened
-        ensemble, size = region.ensemble, region.windows.size
+        ensemble, size, margin = region.ensemble, region.windows.size, region.ensemble.tile.margin
         top, left = np.array([corner[:2] for corner in item]).T
         place = np.array([corner[2:] for corner in item])[:, None]
         with Env(GDAL_CACHEMAX=CACHE), open_written(region.terrain) as terrain:
-            squares = np.stack([read_around(terrain, *corner[:2], size, 0) for corner in item])
-        valid = np.isfinite(squares).mean(axis=(1, 2))
+            squares = np.stack([read_around(terrain, *corner[:2], size, margin) for corner in item])
+        valid = np.isfinite(squares[:, margin : margin + size, margin : margin + size]).mean(axis=(1, 2))
         eligible = ensemble.eligible(top, left) & (valid >= self.min_valid)
-        statistics = statistics_of_tiles(squares, region.windows.grid.resolution)
+        statistics = ensemble.statistics(squares, region.windows.grid.resolution)
         unlike = ensemble.applicability.dissimilarity(statistics, eligible)
         with reproducible(0):
             tiles, sites = ensemble.members(squares, eligible, place if ensemble.has_sites else None)

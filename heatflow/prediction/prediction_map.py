@@ -13,15 +13,13 @@ import pandas as pd
 import shapely
 import torch
 from rasterio import Env
-from rasterio.windows import Window
 
 from heatflow.compute.mapping import map_in_order
 from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Tile
 from heatflow.errors import InputError
-from heatflow.geo.terrain_statistics import statistics_of_tiles
 from heatflow.grid.grids import Grid, WindowGrid
-from heatflow.io.rasters import open_written
+from heatflow.io.rasters import open_written, read_around
 from heatflow.io.vectors import read_features
 from heatflow.learning.checkpoints import Checkpoints
 from heatflow.learning.engine import Engine
@@ -147,7 +145,7 @@ class MapFiles:
         """Open them."""
         with open_written(self.terrain) as terrain:
             grid = Grid.from_dataset(terrain)
-        data = FoldData.load(*self.fold_data)
+        data = FoldData.load(self.fold_data, self.tile.margin)
         wells = pixels_of(self.wells, grid)
         load, statistics = partial(load_networks, self.models), np.load(self.statistics, allow_pickle=False)
         ensemble = Ensemble.from_folds(data, load, grid, self.tile, self.engine, wells, self.buffer, statistics)
@@ -245,15 +243,17 @@ class MapTask(OpeningTask):
     def _predict(self, top: int) -> WindowRow:
         region: Region = self.opened
         grid, size, cell = region.windows.grid, region.windows.size, region.windows.cell
+        margin = region.ensemble.tile.margin
         with Env(GDAL_CACHEMAX=CACHE), open_written(region.terrain) as terrain:
-            strip = terrain.read(1, window=Window(0, top, grid.width, size))
+            framed = read_around(terrain, top, 0, (size, grid.width), margin)
+        strip = framed[margin : margin + size, margin : margin + grid.width]
         lefts, columns, finite = region.windows.starts(grid.width), grid.width // cell, np.isfinite(strip)
         valid = finite[:, : columns * cell].reshape(-1, cell, columns, cell).mean(axis=(1, 3))
         left = lefts[np.array([finite[:, k : k + size].mean() >= self.min_valid for k in lefts], dtype=bool)]
         cells = region.windows.cells if self.sites and region.ensemble.has_sites else 0
         with reproducible(0):
             some = np.split(left, np.arange(AT_ONCE, len(left), AT_ONCE))
-            parts = [_predict_some(strip, top, each, region.ensemble, grid.resolution, cells) for each in some]
+            parts = [_predict_some(framed, top, each, region.ensemble, grid.resolution, cells) for each in some]
         windows, sites = pd.concat([table for table, _ in parts]), np.concatenate([field for _, field in parts])
         counts = {"windows": len(lefts), "low_data": len(lefts) - len(left), "learnt_from": len(left) - len(windows)}
         return WindowRow(windows, valid, counts, sites)
@@ -318,17 +318,17 @@ def predict_windows(
     return pd.concat(found, ignore_index=True), valid, dict(counts), sites
 
 
-def _predict_some(strip: np.ndarray, top: int, left: np.ndarray, ensemble: Ensemble, resolution: float,
+def _predict_some(framed: np.ndarray, top: int, left: np.ndarray, ensemble: Ensemble, resolution: float,
                   cells: int) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
-    """Predictions of some windows of a strip of rows, and of sites in them; those that no network may predict are left
-    out."""
+    """Predictions of some windows of a strip of rows, with the margin of windows around it, and of sites in them; those
+    that no network may predict are left out."""
     eligible = ensemble.eligible(np.full(len(left), top), left)
     may = eligible.any(axis=0)
     if not may.any():
         return pd.DataFrame(), np.zeros((0, ensemble.tile.n_classes, cells, cells), dtype=np.float32)
     left, eligible = left[may], eligible[:, may]
-    windows = np.stack([strip[:, k : k + ensemble.tile.size] for k in left])
-    unlike = ensemble.applicability.dissimilarity(statistics_of_tiles(windows, resolution), eligible)
+    windows = np.stack([framed[:, k : k + ensemble.tile.edge] for k in left])
+    unlike = ensemble.applicability.dissimilarity(ensemble.statistics(windows, resolution), eligible)
     middles = (np.arange(cells) + 0.5) * ensemble.tile.size / max(cells, 1)
     place = np.stack(np.meshgrid(middles, middles, indexing="ij"), axis=-1).reshape(1, -1, 2)
     of_tiles, of_sites = ensemble.members(windows, eligible, place.repeat(len(left), axis=0))

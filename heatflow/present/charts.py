@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
+from textwrap import wrap
 
 import numpy as np
 from markupsafe import Markup
@@ -11,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from heatflow.present.wording import exists
 
 WIDTH, ROW = 640, 26
+LETTER, LINE = 7, 14  # width and height of text, about
 # after Okabe and Ito (2008), the light ones darkened: 3:1 or more against white and against the dark page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C46A9D", "#3A8FC4", "#B07A00", "#777777")
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "12 3 2 3 2 3", "4 4")
@@ -18,7 +20,7 @@ QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def interval_chart(rows: Sequence[tuple[str, float, float | None, float | None]], axis: str, reference: float,
-                   label: str) -> Markup:  # fmt: skip
+                   label: str, width: int = WIDTH, names: int = 220) -> Markup:  # fmt: skip
     """A dot with its interval for each row.
 
     Parameters
@@ -31,6 +33,8 @@ def interval_chart(rows: Sequence[tuple[str, float, float | None, float | None]]
         Value of a vertical line, such as the value of a guess.
     label : str
         For screen readers.
+    width, names : int
+        Of the whole, and of the names at its left; a longer name goes into two lines.
 
     Returns
     -------
@@ -39,18 +43,22 @@ def interval_chart(rows: Sequence[tuple[str, float, float | None, float | None]]
     """
     ends = [(n, v, low if exists(low) else v, high if exists(high) else v) for n, v, low, high in rows]
     values = [value for _, *three in ends for value in three] + [reference]
-    ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
-    left, right, bottom = 230, WIDTH - 20, len(rows) * ROW + 10
+    ticks = MaxNLocator(7 if width == WIDTH else 4, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
+    lines = [wrap(name, names // LETTER) for name, *_ in ends]
+    row = ROW + LINE * (max(map(len, lines)) - 1) // 2
+    left, right, bottom = names + 10, width - 20, len(rows) * row + 10
 
     x = partial(np.interp, xp=(ticks[0], ticks[-1]), fp=(left, right))
     parts = [f'<line x1="{x(reference):.1f}" x2="{x(reference):.1f}" y1="4" y2="{bottom}" class="reference"/>']
-    for k, (name, value, low, high) in enumerate(ends):
-        y = 10 + (k + 0.5) * ROW
-        parts.append(f'<text x="{left - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>')
+    for k, (_, value, low, high) in enumerate(ends):
+        y = 10 + (k + 0.5) * row
+        for n, line in enumerate(lines[k]):
+            at = y + 4 + LINE * (n - (len(lines[k]) - 1) / 2)
+            parts.append(f'<text x="{left - 10}" y="{at:.1f}" text-anchor="end">{escape(line)}</text>')
         parts.append(f'<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y:.1f}" y2="{y:.1f}" class="interval"/>')
         parts.append(f'<circle cx="{x(value):.1f}" cy="{y:.1f}" r="5" class="value"/>')
     parts += _bottom_axis(ticks, x, bottom, axis, (left + right) / 2)
-    return _svg(parts, WIDTH, bottom + 44, label)
+    return _svg(parts, width, bottom + 44, label)
 
 
 def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_axis: str, y_axis: str,
@@ -78,6 +86,7 @@ def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_
     for tick in QUARTERS:
         parts.append(f'<line x1="{left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" class="grid"/>')
         parts.append(f'<text x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    height = 22
     for k, (name, (xs, ys)) in enumerate(series.items()):
         colour, dash = COLOURS[k % len(COLOURS)], DASHES[(k + k // len(COLOURS)) % len(DASHES)]
         points = [(x(a), y(b)) for a, b in zip(xs, ys, strict=True) if np.isfinite([a, b]).all()]
@@ -86,9 +95,11 @@ def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_
         if len(series) == 1:
             parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" fill="{colour}"/>' for a, b in points]
         else:
-            height = 22 + 20 * k
             parts.append(f'<line x1="{right + 20}" x2="{right + 50}" y1="{height}" y2="{height}" {style}/>')
-            parts.append(f'<text x="{right + 56}" y="{height + 4}">{escape(name)}</text>')
+            for line in wrap(name, (WIDTH - right - 56) // LETTER):
+                parts.append(f'<text x="{right + 56}" y="{height + 4}">{escape(line)}</text>')
+                height += LINE
+            height += 6
     parts += _bottom_axis(QUARTERS, x, bottom, x_axis, (left + right) / 2)
     turned = f"translate(14 {(top + bottom) / 2:.0f}) rotate(-90)"
     parts.append(f'<text transform="{turned}" text-anchor="middle">{escape(y_axis)}</text>')

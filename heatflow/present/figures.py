@@ -119,7 +119,7 @@ def confusion_figure(matrix: np.ndarray, names: list[str], title: str) -> Figure
 
 
 def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
-    """Learning curves: loss and accuracy for training and validation tiles, single folds thin, their mean thick.
+    """Learning curves: loss and accuracy, single networks thin, their mean thick; of validation tiles where any are.
 
     Parameters
     ----------
@@ -132,6 +132,8 @@ def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
     for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share of tiles"), strict=True):
         for kind, colour, label in (("train", "#0072B2", "training"), ("validation", "#D55E00", "validation")):
             curves = history.pivot(index="epoch", columns="fold", values=f"{kind}_{name}")
+            if curves.isna().all(axis=None):
+                continue
             axes.plot(curves.index, curves, color=colour, lw=0.6, alpha=0.6)
             axes.plot(curves.index, curves.mean(axis=1), color=colour, lw=2.2, label=f"{label}, mean of folds")
         axes.plot([], [], color="0.5", lw=0.8, label="single folds")

@@ -42,10 +42,15 @@ def layer(values: np.ndarray, colours: str, low: float, high: float, alpha: floa
     -------
     str
     """
+    return data_uri(coloured(values, colours, low, high, alpha), "PNG")
+
+
+def coloured(values: np.ndarray, colours: str, low: float, high: float, alpha: float = 0.75) -> Image.Image:
+    """A raster as a picture, otherwise as `layer`."""
     rgba = colormaps[colours](np.clip((values - low) / ((high - low) or 1), 0, 1), bytes=True)
     rgba[..., 3] = np.where(np.isfinite(values), round(255 * alpha), 0)
     rgba[~np.isfinite(values), :3] = 0
-    return data_uri(Image.fromarray(rgba), "PNG")
+    return Image.fromarray(rgba)
 
 
 def class_colours(n: int) -> list[str]:

@@ -102,9 +102,9 @@ def thumbnails(predictions: pd.DataFrame, tiles: PackedTiles, saliency: DatasetR
     return {"columns": columns, "edge": THUMBNAIL} | uris
 
 
-def map_data(predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: TileGrid, tile: Tile,
-             sheets: dict[str, Any] | None) -> dict[str, Any]:  # fmt: skip
-    """What the map's script needs: tiles and wells in km from the upper-left corner of the region.
+def map_data(predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, top: geopandas.GeoDataFrame, grid: TileGrid,
+             tile: Tile, sheets: dict[str, Any] | None) -> dict[str, Any]:  # fmt: skip
+    """What the map's script needs: tiles, wells and best places in km from the upper-left corner of the region.
 
     Parameters
     ----------
@@ -112,6 +112,8 @@ def map_data(predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: Til
         ``tile``, ``row``, ``col``, ``label``, ``predicted``, ``fold``, ``n_wells``, ``residual``, ``p0`` ...
     wells : GeoDataFrame
         Points with ``residual``, in the CRS of the grid.
+    top : GeoDataFrame
+        Outlines of the best places with ``rank``, in the same CRS.
     grid : TileGrid
     tile : Tile
     sheets : dict or None
@@ -127,10 +129,13 @@ def map_data(predictions: pd.DataFrame, wells: geopandas.GeoDataFrame, grid: Til
     shown = wells.iloc[some]
     y, x = (place * km for place in grid.grid.position(*shapely.get_coordinates(shown.geometry.array).T))
     places = np.column_stack([x, y]).round(2).tolist()
+    ends = top.bounds  # of windows: their upper-left corners
+    y, x = (place * km for place in grid.grid.position(ends["minx"].to_numpy(), ends["maxy"].to_numpy()))
+    best = np.column_stack([x, y, top["rank"]]).round(2).tolist()
     label = classify(shown["residual"].to_numpy(), tile.edges).tolist()
     return {
         "tiles": [t | {"p": p} for t, p in zip(table.to_dict("records"), probability, strict=True)],
-        "wells": [[*place, k] for place, k in zip(places, label, strict=True)], "size": grid.size * km,
+        "wells": [[*place, k] for place, k in zip(places, label, strict=True)], "places": best, "size": grid.size * km,
         "classes": [range_text(text) for text in tile.class_ranges], "colours": images.class_colours(tile.n_classes),
         "statistic": f"{named(tile.statistic)} residual",
         "sheet": None if sheets is None else {k: sheets[k] for k in ("columns", "edge")},

@@ -15,7 +15,7 @@ NUMBERS = {  # metrics/*.json that the card reads, and the keys that it uses
     "terrain": ("source_pixel",),
     "wells": ("read", "kept", "residual"),
     "filter": ("tiles", "kept", "classes"),
-    "train": ("train_loss", "validation_loss"),
+    "train": ("train_loss",),
     "evaluation": ("auc_high", "site_auc", "site_ceiling", "baseline", "skill", "sites"),
     "saliency": ("verdict", "methods"),
     "map": ("inside_applicability", "applicability_threshold"),

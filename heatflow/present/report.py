@@ -14,13 +14,13 @@ from rasterio import DatasetReader
 from heatflow.config.schema import Params
 from heatflow.geo.tiles import PackedTiles
 from heatflow.grid.grids import Grid, TileGrid
-from heatflow.present import images, interactive_map, provenance, report_content, wording
+from heatflow.present import answers, images, interactive_map, provenance, report_content, wording
 
 NUMBERS = {  # metrics/*.json that the report reads, and the keys that it uses
     "wells": ("read", "kept", "dropped"),
     "tiles": ("tiles",),
     "filter": ("kept", "dropped", "classes"),
-    "saliency": ("verdict", "methods", "controls"),
+    "saliency": ("verdict", "methods", "controls", "effects"),
     "map": ("mapped_share", "inside_applicability", "networks_per_window", "correlation_with_out_of_fold"),
     "evaluation": ("auc_high", "site_auc", "site_ceiling", "added", "baseline", "skill", "tiles", "sites"),
 }
@@ -52,7 +52,7 @@ class ReportInputs:
         ``predicted``, ``p0`` ...
     wells : GeoDataFrame
         Points with ``residual``.
-    top : DataFrame
+    top : GeoDataFrame
         Best windows of the prediction map.
     tiles : PackedTiles
     rasters : mapping of str to rasterio.DatasetReader
@@ -69,7 +69,7 @@ class ReportInputs:
     tables: Mapping[str, pd.DataFrame]
     predictions: pd.DataFrame
     wells: geopandas.GeoDataFrame
-    top: pd.DataFrame
+    top: geopandas.GeoDataFrame
     tiles: PackedTiles
     rasters: Mapping[str, DatasetReader]
     pictures: Sequence[Path]
@@ -102,18 +102,33 @@ def make_report(inputs: ReportInputs, params: Params) -> str:
     method = wording.named(shown_method(params.saliency.methods))
     sheets = interactive_map.thumbnails(inputs.predictions, inputs.tiles, rasters["saliency"], tiles)
     values = {
+        "answers": _answers(inputs, f"{high} mW/m²", tile.size * km),
         "tile": tile, "params": params, "high": high, "explained": explained,
         "classes": [wording.range_text(text) for text in tile.class_ranges],
         "rows": inputs.predictions.head(MOST_ROWS).to_dict("records"),
-        "top": inputs.top.sort_values("rank").to_dict("records"),
+        "top": inputs.top.drop(columns="geometry").sort_values("rank").to_dict("records"),
         "ablation": [] if inputs.ablation is None else report_content.ablation_rows(inputs.ablation),
         "extent": [grid.width * km, grid.height * km], "tile_km": tile.size * km, "sheets": sheets,
         "most_wells": interactive_map.MOST_WELLS, "terrain": interactive_map.terrain_layer(rasters["terrain"]),
         "overlays": interactive_map.overlays(rasters, f"{high} mW/m²", method, explained),
-        "map_data": interactive_map.map_data(inputs.predictions, inputs.wells, tiles, tile, sheets),
+        "map_data": interactive_map.map_data(inputs.predictions, inputs.wells, inputs.top, tiles, tile, sheets),
         "images": {path.name: images.picture(path) for path in inputs.pictures},
     }  # fmt: skip
     return page_environment().get_template("report.html").render(vars(inputs) | values)
+
+
+def _answers(inputs: ReportInputs, high: str, tile_km: float) -> list[answers.Answer]:
+    """The first screen."""
+    evaluation, centres = inputs.numbers["evaluation"], inputs.top.geometry.centroid
+    picture = answers.map_picture(
+        inputs.rasters["terrain"], inputs.rasters["probability"], inputs.top.assign(x=centres.x, y=centres.y), high
+    )
+    skilled = evaluation["skill"]["constant"]["verdict"] == "above"
+    return [
+        answers.skill(evaluation, inputs.tables["baselines"], high),
+        answers.structure(inputs.numbers["saliency"]),
+        answers.places(inputs.top, picture, high, tile_km, skilled=skilled),
+    ]
 
 
 def page_environment() -> Environment:

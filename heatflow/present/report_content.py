@@ -74,6 +74,15 @@ def confusion_table(confusion: pd.DataFrame, classes: list[str]) -> list[list[in
     return [[int(counts.get((actual, predicted), 0)) for predicted in classes] for actual in classes]
 
 
+def never_predicted(table: list[list[int]], classes: list[str]) -> list[str]:
+    """Classes that tiles have and that no tile is predicted to have, from `confusion_table`.
+
+    >>> never_predicted([[3, 0, 1], [2, 0, 2], [0, 0, 0]], ["low", "middle", "high"])
+    ['middle']
+    """
+    return [name for k, name in enumerate(classes) if sum(table[k]) and not sum(row[k] for row in table)]
+
+
 def strata_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """AUC by number of wells, from data/tables/strata.csv: a row for each stratum, a text for each prediction."""
     rows = _rows(table, "wells")

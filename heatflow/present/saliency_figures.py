@@ -14,7 +14,7 @@ from heatflow.explanation.explain import DISTANCES, Explanation
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.method_maps import MethodMaps
 from heatflow.explanation.removal import STEPS
-from heatflow.explanation.sanity import MOST_WITHOUT_ALL, MOST_WITHOUT_CLASSIFIER
+from heatflow.explanation.verdict import MARGIN
 from heatflow.present.figures import hillshade, north_arrow, scale_bar
 
 SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
@@ -121,6 +121,7 @@ def _relative(saliency: np.ndarray) -> np.ndarray:
 def summary_figures(explanation: Explanation) -> dict[str, Figure]:
     """Figures of all methods together, by the name of their file."""
     figures = {"trust": sanity_figure(explanation), "association": association_figure(explanation)}
+    figures |= {"features": features_figure(explanation)} if explanation.feature else {}
     return figures | ({"structure": structure_figure(explanation)} if explanation.effects else {})
 
 
@@ -154,19 +155,17 @@ def _randomisation(axes: Axes, methods: dict[str, dict[str, Any]]) -> None:
     for name, scores in methods.items():
         colour, mark, title = _style(name, methods)
         steps = [*scores["after_randomised"]]
-        between = next(key for key in scores if key.startswith("between_"))
         axes.plot([1, *scores["after_randomised"].values()], color=colour, marker=mark, label=title)
-        others = [scores[key] for key in ("after_shuffled_labels", between) if key in scores]
-        axes.plot(len(steps) + 2 + np.arange(len(others)), others, color=colour, marker=mark, ls="")
+        axes.plot(len(steps) + 1, _again(scores), color=colour, marker=mark, ls="")
     names = [name.replace("_", " ") for name in steps]
-    labels = ["trained", *names, "", "labels shuffled", f"another of the {between.removeprefix('between_')}"]
-    if len(others) == 1:
-        labels.remove("labels shuffled")
-    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
-    for place, limit, label in ((1, MOST_WITHOUT_CLASSIFIER, None), (len(names), MOST_WITHOUT_ALL, "above it: fails")):
-        axes.plot([place - 0.4, place + 0.4], [limit, limit], color=FAILED, lw=2, label=label)
+    axes.set_xticks(range(len(steps) + 2), ["trained", *names, "another network"], rotation=40, ha="right", fontsize=8)
     axes.set_title("Randomised from the top down (lower is better)\nand another network (higher)", fontsize=9)
-    axes.set(ylim=(-0.1, 1.05), ylabel="rank correlation of |map| with the trained network's")
+    axes.set(ylim=(min(-0.1, axes.get_ylim()[0]), 1.05), ylabel="rank correlation with the trained network's map")
+
+
+def _again(scores: dict[str, Any]) -> float:
+    """Rank correlation of a method's maps with those of a second network."""
+    return float(next(value for name, value in scores.items() if name.startswith("between_")))
 
 
 def _style(name: str, methods: dict[str, dict[str, Any]]) -> tuple[str, str, str]:
@@ -204,22 +203,99 @@ def association_figure(explanation: Explanation) -> Figure:
 
 
 def structure_figure(explanation: Explanation) -> Figure:
-    """Whether it is structure: ranks of known features, strength by distance to them, and ablation effects.
+    """Whether it is structure, on one page: what is lost with it, maps beside their controls, and the verdict.
 
     Without known features, the effect of range fronts is all there is to show.
     """
     feature, methods = explanation.feature, explanation.methods
-    figure = Figure(figsize=(15 if feature else 6, 5.6), layout="constrained")
-    ratios = [1.35, 1, 0.95] if feature else None
-    panels = figure.subplots(1, 3 if feature else 1, width_ratios=ratios, squeeze=False)
-    if feature and explanation.distances is not None:
+    figure = Figure(figsize=(16 if feature else 7, 5.4), layout="constrained")
+    panels = figure.subplots(1, 3 if feature else 1, width_ratios=[1.2, 1, 1] if feature else None, squeeze=False)
+    (name, effect), *_ = explanation.effects.items()
+    _effect(panels[0, 0], name.replace("_", " "), effect)
+    if feature:
         scores = {name: scores[feature] for name, scores in methods.items()} | explanation.controls
-        _known_features(panels[0, 0], feature, scores, methods)
-        _distances(panels[0, 1], feature, explanation.distances)
-    _effects(panels[0, -1], explanation.effects)
+        _as_steep(panels[0, 1], feature, scores, methods)
+        _reproducibility(panels[0, 2], methods)
+    for axes in figure.axes:
+        axes.grid(alpha=0.3, axis="x")
+    figure.suptitle(f"Does the network use structure? Verdict: {explanation.verdict['answer']}", fontsize=13)
+    return figure
+
+
+def _effect(axes: Axes, feature: str, effect: dict[str, Any]) -> None:
+    lost = {"lost": feature, "lost_lookalikes": "look-alikes", "lost_elsewhere": "terrain under masks\nof other tiles"}
+    rows = {name: f"without {title}" for name, title in lost.items() if name in effect}
+    rows |= {"excess": f"{feature} minus masks\nof other tiles", "effect": f"{feature} minus\n{effect['control']}"}
+    colours = dict.fromkeys(rows, ELSEWHERE) | {"lost": LOST, "excess": LOST, "effect": FAILED}
+    axes.axvspan(-MARGIN, MARGIN, color="0.92", zorder=0)
+    for place, name in enumerate(rows):
+        axes.hlines(place, effect[f"{name}_low"], effect[f"{name}_high"], color=colours[name], lw=3)
+        axes.scatter(effect[name], place, color=colours[name], s=44, zorder=3)
+        _write(axes, effect[name], place, effect, name)
+    axes.margins(x=0.2)
+    axes.axvline(0, color=GUIDE, lw=0.8)
+    axes.axhline(len(rows) - 2.5, color=GUIDE, lw=0.8)
+    axes.set_yticks(
+        range(len(rows)), [title.replace("similar ground in", "similar ground in\n") for title in rows.values()]
+    )
+    axes.set_ylim(len(rows) - 0.5, -0.7)
+    axes.set_xlabel("log-odds of the high classes lost, in standard deviations\n(grey: so small that it is none)")
+    axes.set_title(
+        f"1. What does smoothing {feature} away cost?\n{effect['tiles']} tiles, p = {effect['p']:.2g}", fontsize=10
+    )
+
+
+def _as_steep(axes: Axes, feature: str, scores: dict[str, dict], methods: dict[str, dict]) -> None:
+    order = sorted(scores, key=lambda name: (name not in methods, -scores[name]["auc_as_steep"]))
+    for place, name in enumerate(order):
+        axes.hlines(place, *(scores[name][f"auc_as_steep_{end}"] for end in ("low", "high")), color=STYLES[name][0])
+        _mark(axes, scores[name]["auc_as_steep"], place, name, name not in methods or methods[name]["passed"])
+    axes.axvline(0.5, color=GUIDE, lw=0.8)
+    axes.axhline(len(methods) - 0.5, color=GUIDE, lw=0.8)
+    axes.set_yticks(range(len(order)), [STYLES[name][2] for name in order])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"AUC on {feature} among equally steep terrain\n(open: failed a sanity check)")
+    axes.set_title("2. Do maps point at them better than\nmaps that need no network?", fontsize=10)
+
+
+def _reproducibility(axes: Axes, methods: dict[str, dict]) -> None:
+    for place, (name, scores) in enumerate(methods.items()):
+        head, again = scores["after_randomised"]["head"], _again(scores)
+        axes.plot([head, again], [place, place], color=STYLES[name][0], lw=1.5)
+        _mark(axes, head, place, name, full=False)
+        _mark(axes, again, place, name)
+        _write(axes, (head + again) / 2, place, scores, "beyond_head")
+    axes.set_yticks(range(len(methods)), [STYLES[name][2] for name in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.6)
+    axes.margins(x=0.2)
+    axes.set_xlabel("rank correlation with another network's map\n(open: with that of a random head)")
+    axes.set_title("3. Do maps agree between networks\nbetter than with a random head?", fontsize=10)
+
+
+def _mark(axes: Axes, x: float, y: float, name: str, full: bool = True) -> None:
+    colour, mark, _ = STYLES[name]
+    axes.plot(x, y, mark, color=colour, markerfacecolor=colour if full else "white", ms=6, zorder=3)
+
+
+def _write(axes: Axes, x: float, y: float, scores: dict[str, Any], name: str) -> None:
+    """A number and its interval over a place."""
+    low, value, high = (scores[f"{name}{end}"] for end in ("_low", "", "_high"))
+    words = f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+    text = axes.annotate(words, (x, y), (0, 8), textcoords="offset points", ha="center", fontsize=8)
+    text.set_in_layout(False)
+
+
+def features_figure(explanation: Explanation) -> Figure:
+    """Ranks of known features by all maps, and strength by distance to the features."""
+    feature, methods = str(explanation.feature), explanation.methods
+    figure = Figure(figsize=(13, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
+    scores = {name: scores[feature] for name, scores in methods.items()} | explanation.controls
+    _known_features(left, feature, scores, methods)
+    if explanation.distances is not None:
+        _distances(right, feature, explanation.distances)
     for axes in figure.axes:
         axes.grid(alpha=0.3)
-    figure.suptitle(f"Does the network use structure? Verdict: {explanation.verdict['answer']}", fontsize=12)
     return figure
 
 
@@ -250,25 +326,3 @@ def _distances(axes: Axes, feature: str, distances: pd.DataFrame) -> None:
     axes.axhline(1, color=GUIDE, lw=0.8)
     axes.set(xlabel=f"distance to the nearest of {feature}, km", ylabel="mean strength, over the mean of the tile")
     axes.legend(fontsize=7)
-
-
-def _effects(axes: Axes, effects: dict[str, dict[str, float]]) -> None:
-    names = []
-    for number, (name, effect) in enumerate(effects.items()):
-        names.append(f"{name.replace('_', ' ')}\n{effect['tiles']} of {effect['tiles_with_features']}\ntiles")
-        if not np.isfinite(effect["effect"]):
-            words = "too few tiles\nwith equally\nsteep terrain\nelsewhere"
-            inside = axes.get_xaxis_transform()
-            axes.text(number, 0.02, words, ha="center", va="bottom", fontsize=7, transform=inside)
-            continue
-        for place, key, colour in ((number - 0.15, "lost", LOST), (number + 0.15, "lost_elsewhere", ELSEWHERE)):
-            axes.vlines(place, effect[f"{key}_low"], effect[f"{key}_high"], color=colour, lw=2)
-            axes.scatter(place, effect[key], color=colour, s=36, zorder=3)
-    for label, colour in (("features are smoothed away", LOST), ("equally steep terrain elsewhere is", ELSEWHERE)):
-        axes.plot([], [], "o", color=colour, label=label)
-    axes.axhline(0, color=GUIDE, lw=0.8)
-    axes.set_xticks(range(len(effects)), names, fontsize=9)
-    bottom, top = axes.get_ylim()  # with room for the legend
-    axes.set(xlim=(-0.6, len(effects) - 0.4), ylim=(bottom, top + 0.2 * (top - bottom)))
-    axes.set_ylabel("log-odds of high classes that are lost when")
-    axes.legend(fontsize=8, loc="upper right")

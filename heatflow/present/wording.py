@@ -13,7 +13,8 @@ NAMES = {
     "position": "position of the tile", "count_position": "number of wells and position",
     "count_position_network": "number of wells, position and network",
     "guided_backprop": "guided backpropagation", "smooth_gradient": "SmoothGrad", "grad_cam": "Grad-CAM",
-    "random": "random numbers", "edge": "edge detector", "max": "largest", "p90": "90th percentile",
+    "random": "random numbers", "edge": "edge detector", "lookalikes": "look-alikes", "range_front": "range fronts",
+    "max": "largest", "p90": "90th percentile",
 }  # fmt: skip
 VERDICTS = {"above": "better", "below": "worse", "within noise of": "no clear difference"}
 

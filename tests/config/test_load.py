@@ -37,6 +37,7 @@ def refused(tmp_path, **changes):
             {"model": {"head_relu": True}, "train": {"loss": "ordinal"}},
             "model.head_relu: scores that cannot be negative",
         ),
+        ({"train": {"early_stopping": 5}, "split": {"validation": 0}}, "train.early_stopping: there are no tiles"),
     ],
 )
 def test_each_fault_is_named(tmp_path, changes, message):

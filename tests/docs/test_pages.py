@@ -30,7 +30,7 @@ OUTPUTS = {
     for kind in ("outs", "plots", "metrics")
     for out in stage.get(kind, [])
 } | {str(path) for path in vars(stages._paths).values() if isinstance(path, Path)}
-ENDINGS = "py|md|json|csv|png|tif|fgb|npy|html|yaml|qml|toml|lock|pt"
+ENDINGS = "py|md|json|csv|png|tif|fgb|npy|html|yaml|qml|qgs|toml|lock|pt"
 FILE = re.compile(rf"[\w.<>*-]+(/[\w.<>*-]*)+|[\w*-]+\.({ENDINGS})")
 ABSENT = {"optimism_gap", "lattice_share_before", "lattice_share_after", "between_seeds"}  # by default
 UNITS = ("mW/m2", "W/m2")
@@ -146,10 +146,10 @@ def exists(code, folder):
     name = code.partition("=")[0].removeprefix("-S ")
     if re.fullmatch(rf"({'|'.join(Params.model_fields)})(\.[a-z_]+)+", name) and not FILE.fullmatch(name):
         return param_exists(name)
-    if re.fullmatch(r"(heatflow|stages|benchmarks)(\.\w+)+", code):
-        return object_exists(code)
     if FILE.fullmatch(code) and code not in UNITS:
         return file_exists(code, folder)
+    if re.fullmatch(r"(heatflow|stages|benchmarks)(\.\w+)+", code):
+        return object_exists(code)
     if re.fullmatch(r"[A-Za-z_]\w*", code):
         return code in KNOWN or any(pattern.fullmatch(code) for pattern in COMPOSED)
     return True

@@ -9,7 +9,7 @@ import pytest
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.evaluate import evaluate
 from heatflow.evaluation.predictions import Predictions
-from heatflow.evaluation.skill import auc
+from heatflow.evaluation.skill import auc, recall
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.learning.folds import Folds
 from heatflow.present.messages.evaluation import (
@@ -17,6 +17,7 @@ from heatflow.present.messages.evaluation import (
     confusion_title,
     evaluation_lines,
     evaluation_warnings,
+    recall_lines,
 )
 
 SIDE = 8
@@ -110,6 +111,8 @@ def test_tables_by_wells_statistic_and_seed(data, sites, predictions):
     strata = tables["strata"].query("prediction == 'network'").set_index("wells")
     assert strata.loc["all", "tiles"] == strata.drop(["all", "equal"])["tiles"].sum() == SIDE**2
     assert tables["seeds"]["auc_high"].tolist() == [1, 0.5]
+    assert tables["recall"]["tiles"].sum() == 2 * SIDE**2
+    assert tables["recall"].query("reading == 'most_probable'")["recall"].tolist() == [1, 1, 1]
 
 
 def test_the_optimism_gap_is_that_of_the_random_split_over_the_blocks(data, sites, predictions):
@@ -156,13 +159,19 @@ def test_with_repeats_pairs_are_those_of_the_first(data, sites, predictions):
 def test_messages_say_what_came_out(data, sites, predictions, tmp_path):
     evaluation = run(data, sites, predictions)
     metrics, paths = evaluation.metrics, (tmp_path / "evaluation.json", tmp_path / "baselines.csv")
-    lines = list(evaluation_lines(metrics, evaluation.tables["baselines"], 50, *paths))
+    lines = list(evaluation_lines(metrics, evaluation.tables["baselines"], evaluation.tables["recall"], 50, *paths))
+    assert len(lines) == 4  # no class is silent
     assert lines[0].startswith("accuracy 100.0% (constant guess ")
     assert "AUC of tiles above 50 mW/m2 1.000: above constant 0.500, above count 0.500" in lines[1]
     assert "AUC of sites above 50 mW/m2 1.000: above constant 0.500" in lines[2]
     assert confusion_title(metrics).startswith("64 tiles, out of fold\naccuracy 100.0%")
     assert "do not contain the luck of training" in next(evaluation_warnings(1))
     assert not [*evaluation_warnings(2)]
+    silent = recall(np.array([0, 1, 2]), np.array([[0.6, 0.2, 0.2], [0.4, 0.2, 0.4], [0.1, 0.2, 0.7]]), ["a", "b", "c"])
+    assert [*recall_lines(silent)] == [
+        "class b: never the most probable one, of 1 tiles; the median of the probabilities calls 1 by it, "
+        "with a recall of 100%"
+    ]
     table = pd.DataFrame(
         {"baseline": ["count"] * 3, "statistic": ["max", "max", "mean"], "random": "no"}
         | {"p0": [0.9, 0.2, 0.0], "p1": [0.1, 0.3, 0.0], "p2": [0.0, 0.5, 1.0]}

@@ -7,10 +7,12 @@ import pytest
 
 from heatflow.evaluation.intervals import (
     CEILING,
+    RELEVANT,
     TOO_FEW,
     Prediction,
     Target,
     auc_table,
+    beyond,
     compare,
     draw_blocks,
     draw_weights,
@@ -136,6 +138,14 @@ def test_differences_are_those_of_the_same_draws():
     row = rows(table, "one").loc["auc_high"]
     standard_error = (row["difference_high"] - row["difference_low"]) / 3.92
     assert row["detectable"] == pytest.approx(2.8 * standard_error, rel=0.1)
+
+
+def test_a_difference_of_auc_that_is_sure_but_small_is_no_verdict():
+    draws = np.random.default_rng(0).normal(0, 0.004, 2000)
+    for value, words in ((0.015, "within noise of"), (0.04, "above"), (-0.04, "below"), (0.0, "within noise of")):
+        difference = np.append(value, value + draws)
+        assert verdict(value, p_value(beyond(difference, RELEVANT["auc_high"])[1:])) == words
+    assert p_value(0.015 + draws) < 0.05
 
 
 def test_more_baselines_make_a_verdict_harder():

@@ -9,6 +9,8 @@ from heatflow.evaluation.skill import (
     area_for_half,
     auc,
     concordance,
+    ordinal_reading,
+    recall,
     scores,
     search_order,
     success_rate,
@@ -170,6 +172,15 @@ def test_every_fold_is_searched_in_its_own_order():
     high, p, fold = np.array([1, 0, 1, 0], dtype=bool), np.array([0.9, 0.8, 0.3, 0.1]), np.array([0, 0, 1, 1])
     assert search_order(p, fold).tolist() == [0.25, 0.75, 0.25, 0.75]
     assert success_rate(high, p, fold)["found"].tolist() == [0, 1, 1]
+
+
+def test_the_ordinal_reading_is_the_fewest_classes_off():
+    p = np.random.default_rng(0).dirichlet([0.5] * 4, size=200)
+    cost = p @ np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    assert (ordinal_reading(p) == cost.argmin(axis=1)).all()
+    table = recall(np.array([0, 0, 2]), np.eye(3)[[0, 1, 1]], ["a", "b", "c"])
+    assert table.loc[:2, "predicted"].tolist() == [1, 2, 0]
+    assert table.loc[:2, "recall"].tolist() == pytest.approx([0.5, np.nan, 0], nan_ok=True)
 
 
 def test_calibration_error_by_hand():

@@ -10,7 +10,14 @@ from torch import nn
 from heatflow.config.schema import Recipe
 from heatflow.explanation import randomisation
 from heatflow.explanation.attribution import attribute
-from heatflow.explanation.randomisation import fit_shuffled_labels, randomisation_test, randomised, rank_correlation
+from heatflow.explanation.randomisation import (
+    agreement,
+    cascade,
+    fit_shuffled_labels,
+    mean,
+    randomised,
+    rank_correlations,
+)
 from heatflow.learning.engine import Engine
 from heatflow.learning.training import Part
 
@@ -31,23 +38,43 @@ def test_parameters_are_randomised_from_the_top_down(network, tiles):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_map_of_the_terrain_keeps_its_rank_correlation_and_a_gradient_loses_it(network, tiles):
-    def edges(other):
-        return np.abs(np.diff(tiles[:, 0].numpy(), axis=1, append=0))
-
-    assert list(randomisation_test(network, tiles, edges).values()) == pytest.approx([1.0] * 5)
+def gradient(tiles):
     target = torch.zeros(6, dtype=torch.long)
-    found = randomisation_test(network, tiles, lambda n: attribute(n, tiles, target, "gradient", 6))
-    assert found["block 1"] < 0.5
-    nothing = randomisation_test(network, tiles, lambda n: np.zeros((6, 40, 40)))
+    return lambda network, some: attribute(network, tiles[some], target[some], "gradient", 6)
+
+
+def edges(tiles):
+    return lambda network, some: np.abs(np.diff(tiles[some, 0].numpy(), axis=1, append=0))
+
+
+def test_a_map_of_the_terrain_keeps_its_rank_correlation_and_a_gradient_loses_it(network, tiles):
+    assert list(cascade(network, tiles, edges(tiles)).values()) == pytest.approx([1.0] * 5)
+    assert cascade(network, tiles, gradient(tiles))["block 1"] < 0.5
+    nothing = cascade(network, tiles, lambda other, some: np.zeros((len(some), 40, 40)))
     assert all(np.isnan(value) for value in nothing.values())
 
 
-def test_rank_correlation_is_of_sizes():
+def test_every_tile_has_a_random_head_of_its_own(network, tiles):
+    heads = []
+
+    def explain(other, some):
+        heads.append((other.head[-1].weight.detach().clone(), len(some)))
+        return gradient(tiles)(other, some)
+
+    found = agreement(network, network, tiles, explain)
+    assert found["again"] == pytest.approx(np.ones(6))
+    assert not np.allclose(found["head"], 1)
+    drawn = [weight for weight, count in heads if count == 1]
+    assert len(drawn) == 6
+    assert all(not torch.equal(one, other) for one, other in pairwise(drawn))
+
+
+def test_rank_correlation_is_of_what_pixels_are_ranked_by():
     one = np.random.default_rng(0).normal(size=(3, 40, 40))
-    assert rank_correlation(one, -2 * one) == pytest.approx(1)
-    assert abs(rank_correlation(one, np.random.default_rng(1).normal(size=(3, 40, 40)))) < 0.1
-    assert np.isnan(rank_correlation(one, np.ones_like(one)))
+    np.testing.assert_allclose(rank_correlations(one, -2 * one), -1)
+    np.testing.assert_allclose(rank_correlations(one, one**3), 1)
+    assert np.isnan(rank_correlations(one, np.ones_like(one))).all()
+    assert mean(np.array([0.2, np.nan, 0.4])) == pytest.approx(0.3)
 
 
 def test_a_network_of_shuffled_labels_has_learnt_something_else(network, tiles):

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 
 from heatflow.config.schema import Tile
 from heatflow.errors import InputError
-from heatflow.geo.tiles import LabelledTiles, cut_tiles, footprints, label_tiles
+from heatflow.geo.tiles import LabelledTiles, PackedTiles, cut_tiles, footprints, label_tiles
 from heatflow.grid.grids import Grid, TileGrid
 
 UTM = CRS.from_epsg(32611)
@@ -69,6 +69,22 @@ def test_tiles_are_cut_to_the_pixel(write_raster, tmp_path):
     assert described["valid"].tolist() == [1 - 1 / 400, 1, 1]
     assert described["relief"].tolist() == [19 * 70 + 19 - 1, 19 * 70 + 19, 19 * 70 + 19]
     assert described["constant"].tolist() == [1 / 399, 1 / 400, 1 / 400]
+
+
+def test_tiles_are_cut_with_the_terrain_around_them(write_raster, tmp_path):
+    array = np.arange(60 * 70, dtype=np.float32).reshape(60, 70)
+    table, path = pd.DataFrame({"tile": [0, 5, 11], "row": [0, 1, 2], "col": [0, 1, 2]}), tmp_path / "tiles.npy"
+    with rasterio.open(write_raster(array, nodata=np.nan)) as terrain:
+        tiles = TileGrid(Grid.from_dataset(terrain), 20, 20)
+        described = cut_tiles(terrain, tiles, table, path, margin=15)
+        plain = cut_tiles(terrain, tiles, table, tmp_path / "plain.npy")
+    pd.testing.assert_frame_equal(described, plain)
+    packed = PackedTiles(np.load(path), table["tile"].to_numpy(), 15)
+    np.testing.assert_array_equal(packed.pixels, np.load(tmp_path / "plain.npy"))
+    beyond = np.pad(array, 15, constant_values=np.nan)
+    for k, first in enumerate((0, 20, 40)):
+        np.testing.assert_array_equal(packed.framed[k], beyond[first : first + 50, first : first + 50])
+    np.testing.assert_array_equal(packed.surroundings(np.array([5]))[:, 15:35, 15:35], packed.elevation(np.array([5])))
 
 
 def test_footprints_follow_the_grid(four):

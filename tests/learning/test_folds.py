@@ -35,6 +35,18 @@ def test_every_tile_is_tested_once_and_blocks_stay_whole():
         assert 0.1 < (fold == "validation").sum() / (fold != "test").sum() < 0.3
 
 
+def test_without_validation_the_same_tiles_are_tested_and_all_others_are_learnt_from():
+    row, col, label = square()
+    roles, of_all = (split_tiles(row, col, label, s) for s in (SPLIT, SPLIT.model_copy(update={"validation": 0})))
+    assert ((roles == "test") == (of_all == "test")).all()
+    assert np.unique(of_all).tolist() == ["test", "train"]
+    assert absent_classes(of_all, label, 4) == []
+    few = Split(folds=4, block_size=8, buffer=0)
+    assert split_tiles(row, col, label, few).shape == (4, 256)
+    with pytest.raises(InputError, match=r"4 folds and a validation part need at least 5 blocks"):
+        split_tiles(row, col, label, few.model_copy(update={"validation": 0.1}))
+
+
 def test_parts_have_nearly_equal_shares_of_each_class():
     row, col, label = square(20)
     roles = split_tiles(row, col, label, SPLIT)

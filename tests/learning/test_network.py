@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -52,7 +53,58 @@ def test_sites_are_read_where_they_lie(layout):
         own[0, :, rows - 1, columns - 1],  # past the last: that of the last
     ]
     torch.testing.assert_close(found, torch.stack(expected))
-    torch.testing.assert_close(network.tile_scores(maps), maps[:, :3].mean(dim=(2, 3)))
+
+
+def path_weight(margin, layout):
+    """Share of all paths from a pixel of a tile to its score, in squares as large as a pixel of the class maps."""
+    network = NetworkInNetwork(
+        classes=2, channels=[2, 2, 2], layout=layout, margin=margin, batch_norm=False, pooling="mean"
+    ).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+    for owner in [network.body, *network.body]:
+        for name, module in owner.named_children():
+            if isinstance(module, nn.MaxPool2d):  # of many tiles: any pixel of the window may be the largest
+                setattr(owner, name, nn.AvgPool2d(module.kernel_size, module.stride))
+    tile = torch.ones(1, 1, 200 + 2 * margin, 200 + 2 * margin, requires_grad=True)
+    network(tile)[0, 0].backward()
+    inner = slice(margin, margin + 200 // network.stride * network.stride)
+    squares = tile.grad[0, 0, inner, inner].unfold(0, *[network.stride] * 2).unfold(1, *[network.stride] * 2)
+    weight = squares.mean(dim=(2, 3))
+    return (weight / weight.mean()).numpy()
+
+
+def test_with_a_margin_the_whole_tile_counts_evenly():
+    weight, without = (path_weight(margin, "compact") for margin in (20, 0))
+    for axis in (0, 1):
+        along = weight.mean(axis=axis)
+        assert 1 / 1.5 < along.min() < along.max() < 1.5
+        np.testing.assert_allclose(along, along[::-1], atol=0.05)
+        assert without.mean(axis=axis).min() < 0.4
+    assert weight.min() > 4 * without.min()  # of the corners
+
+
+def test_in_evaluation_maps_are_pooled_over_the_tile_and_sites_lie_within_the_margin():
+    network = NetworkInNetwork(classes=2, channels=[4, 4, 4], sites=True, size=200, margin=20, pooling="mean")
+    maps = torch.zeros(1, 4, 11, 11)
+    maps[:, :2, 0], maps[:, 2:, 3, 4] = 1.0, 1.0  # tiles: the first row; sites: one pixel, at 78.5 and 98.5
+    place = torch.tensor([[58.5, 78.5], [78.5, 98.5]])
+    network.eval()
+    torch.testing.assert_close(network.tile_scores(maps)[0, 0].item(), (28.5 - 20) / 200)
+    assert network.site_scores(maps, torch.tensor([0, 0]), place)[:, 0].tolist() == [1, 0]
+    network.train()
+    torch.testing.assert_close(network.tile_scores(maps)[0, 0].item(), 1 / 11)
+    assert network.site_scores(maps, torch.tensor([0, 0]), place)[:, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("mean", 1.0), ("log_mean_exp", np.log((np.exp(4) + 3) / 4))])
+def test_class_maps_of_tiles_are_pooled(pooling, pooled):
+    network = NetworkInNetwork(classes=2, channels=[4], sites=True, pooling=pooling)
+    maps = torch.tensor([[4.0, 0, 0, 0], [-1, -1, -1, -1], [9, 9, 9, 9], [9, 9, 9, 9]]).view(1, 4, 2, 2)
+    scores = network.tile_scores(maps.bfloat16())
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, torch.tensor([[pooled, -1]], dtype=torch.float32))
 
 
 @pytest.mark.parametrize("layout", ["compact", "report"])

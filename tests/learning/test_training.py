@@ -32,6 +32,17 @@ def small_network(**options):
     return NetworkInNetwork(classes=2, channels=[6, 8, 8], **options)
 
 
+def test_without_a_validation_part_the_same_is_learnt_and_nothing_is_measured(striped, as_part, engine):
+    training, weights = as_part(*striped(20, 0), engine), []
+    for validation in (None, training):
+        with reproducible(1):
+            network = small_network()
+            history = train_network(network, TileSource(training, v2.Identity()), validation, Recipe(epochs=2), engine)
+        weights.append(network.state_dict())
+        assert np.isnan(history[-1]["validation_loss"]) == (validation is None)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_training_learns_what_can_be_learnt_and_repeats_to_the_bit(fit, recipe, engine):
     network, history, validation = fit(engine=engine)

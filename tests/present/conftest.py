@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 
 from heatflow.config.schema import Model, Params, Tile
 from heatflow.geo.tiles import PackedTiles
@@ -56,6 +57,7 @@ def make_report_inputs(tmp_path, rasters):
     )
     place = {"rank": 1, "p_high": 0.9999, "p_cautious": 0.0001, "networks": 1, "disagreement": NAN,
              "dissimilarity": NAN, "n_wells": 0, "lat": 39.2, "lon": -116.3}  # fmt: skip
+    window = shapely.box(LEFT + 4000, TOP - 8000, LEFT + 8000, TOP - 4000)
     auc = {"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7, "tiles": 2, "high_share": 0.5}
     tables = {
         "baselines": make_baselines(),
@@ -71,6 +73,7 @@ def make_report_inputs(tmp_path, rasters):
         "filter": {"kept": 2, "dropped": {}, "classes": {"0": 1, "1": 1}},
         "saliency": {
             "verdict": {"answer": "cannot be told", "reasons": [EVIL]}, "controls": {"slope": {"auc": 0.6}},
+            "effects": {"structures": {"tiles": 5, "effect": 0.2, "effect_low": 0.1, "effect_high": NAN}},
             "methods": {"grad_cam": make_method(structures={"auc": 0.7}), "gradient": make_method()},
         },
         "map": {"mapped_share": 0.9, "inside_applicability": NAN, "networks_per_window": 1.0,
@@ -84,7 +87,7 @@ def make_report_inputs(tmp_path, rasters):
     def build(evaluation=None, **fields):
         return ReportInputs(**{
             "numbers": numbers | ({"evaluation": evaluation} if evaluation else {}), "tables": tables,
-            "predictions": table, "wells": wells, "top": pd.DataFrame([place]),
+            "predictions": table, "wells": wells, "top": geopandas.GeoDataFrame([place], geometry=[window], crs=CRS),
             "tiles": PackedTiles(pixels, np.array([0, 5])), "rasters": rasters, "pictures": (), "files": [made],
         } | fields)  # fmt: skip
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,14 @@ def test_lines_stand_out_on_light_and_dark(paper):
     for colour in COLOURS:
         low, high = sorted([luminance(colour), luminance(paper)])
         assert (high + 0.05) / (low + 0.05) >= 3, colour
+
+
+def test_a_long_name_goes_into_two_lines_and_none_is_lost():
+    name = "terrain and regional trend, linear"
+    for chart in (
+        interval_chart([(name, 0.5, None, None)], "AUC", 0.5, "label", 350, 128),
+        line_chart({name: ([0, 1], [0, 1]), "b": ([0, 1], [0, 1])}, "x", "y", "label"),
+    ):
+        lines = [line for line in re.findall(r"<text[^>]*>([^<]+)</text>", chart) if line[0] in "trl"]
+        assert " ".join(lines) == name
+        assert len(lines) >= 2

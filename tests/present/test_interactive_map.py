@@ -2,6 +2,7 @@ import geopandas
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
 from heatflow.config.schema import Tile
 from heatflow.geo.tiles import PackedTiles
@@ -46,15 +47,18 @@ def test_tiles_and_wells_are_in_km_from_the_corner(grid):
     tile = Tile(size=4, edges=[50], binary_edge=50)
     points = geopandas.points_from_xy(grid.left + np.linspace(0, 1990, 9000), np.full(9000, grid.top - 400))
     wells = geopandas.GeoDataFrame({"residual": np.full(9000, 60.0)}, geometry=points)
-    data = interactive_map.map_data(table, wells, TileGrid(grid, 4, 4), tile, None)
+    window = shapely.box(grid.left + 400, grid.top - 1600, grid.left + 1200, grid.top - 800)
+    top = geopandas.GeoDataFrame({"rank": [7]}, geometry=[window])
+    data = interactive_map.map_data(table, wells, top, TileGrid(grid, 4, 4), tile, None)
     assert data["tiles"] == [
         {"x": 0, "y": 0.8, "id": 2, "label": 1, "predicted": 0, "fold": 2, "wells": 3, "residual": 61.257,
          "p": [0.75, 0.25]}
     ]  # fmt: skip
     assert (data["size"], data["classes"], data["statistic"]) == (0.8, ["≤50", ">50"], "largest residual")
+    assert data["places"] == [[0.4, 0.8, 7]]
     assert len(data["wells"]) == interactive_map.MOST_WELLS
     assert (data["wells"][0], data["wells"][-1]) == ([0, 0.4, 1], [pytest.approx(1.99), 0.4, 1])
-    assert not interactive_map.map_data(table, wells[:0], TileGrid(grid, 4, 4), tile, None)["wells"]
+    assert not interactive_map.map_data(table, wells[:0], top[:0], TileGrid(grid, 4, 4), tile, None)["wells"]
 
 
 def test_overlays_cover_the_region(rasters):

@@ -96,7 +96,7 @@ def test_tiles_larger_than_the_terrain_are_refused(finished, inputs, capsys):
 
 def test_too_few_tiles_and_absent_classes_are_refused(finished, inputs, capsys):
     message = refusal(
-        finished, capsys, "split", data=inputs, **TINY | {"split": {"folds": 49, "block_size": 1, "buffer": 0}}
+        finished, capsys, "split", data=inputs, **TINY | {"split": {"folds": 50, "block_size": 1, "buffer": 0}}
     )
     assert "need at least 50 blocks of tiles, and there are 49" in message
     absent = {"tile": {"size": 11, "edges": [0, 5000], "binary_edge": 0}}

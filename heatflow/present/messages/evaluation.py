@@ -30,7 +30,7 @@ def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile, trend: bo
     return lines if trend else [*lines, left_out]
 
 
-def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, binary_edge: float, path: Path,
+def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, recall: pd.DataFrame, binary_edge: float, path: Path,
                      table_path: Path) -> Iterator[str]:  # fmt: skip
     """Headline metrics beside the constant guess, and the AUC of tiles and of sites beside each baseline's.
 
@@ -40,6 +40,8 @@ def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, binary_edge: 
         Of a `heatflow.evaluation.evaluate.Evaluation`.
     table : DataFrame
         Its table ``baselines``.
+    recall : DataFrame
+        Its table of this name.
     binary_edge : float
         mW/m2.
     path, table_path : Path
@@ -53,6 +55,25 @@ def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, binary_edge: 
         compared = [f"{words[metric, name]} {name} {scores[metric]:.3f}" for name, scores in scored]
         yield f"AUC of {what} above {binary_edge:g} mW/m2 {metrics[metric]:.3f}: {', '.join(compared)}"
     yield f"AUC of sites by the other sites of their tile: {metrics['site_ceiling']:.3f} -> {table_path}"
+    yield from recall_lines(recall)
+
+
+def recall_lines(recall: pd.DataFrame) -> Iterator[str]:
+    """Classes that are the most probable one of no tile, and how often the ordinal reading calls them.
+
+    Parameters
+    ----------
+    recall : DataFrame
+        As `heatflow.evaluation.skill.recall` gives it.
+    """
+    silent = recall[(recall["reading"] == "most_probable") & (recall["predicted"] == 0) & (recall["tiles"] > 0)]
+    ordinal = recall[recall["reading"] == "ordinal"].set_index("class")
+    for name in silent["class"]:
+        called = ordinal.loc[name]
+        yield (
+            f"class {name}: never the most probable one, of {called['tiles']} tiles; the median of the probabilities "
+            f"calls {called['predicted']} by it, with a recall of {called['recall']:.0%}"
+        )
 
 
 def evaluation_warnings(networks: int) -> Iterator[str]:

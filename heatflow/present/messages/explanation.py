@@ -20,13 +20,12 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     """Methods that pass, ablation effects and the verdict."""
     methods = explanation.methods
     passed = [TITLES[method] for method, scores in methods.items() if scores["passed"]]
-    effects = [
-        f"{name.replace('_', ' ')} {effect['lost']:+.3f} ({effect['lost_elsewhere']:+.3f})"
-        for name, effect in explanation.effects.items()
-        if np.isfinite(effect["lost"])
-    ]
     lines = [f"{len(passed)} of {len(methods)} methods pass their sanity checks: {', '.join(passed) or 'none'}"]
-    if effects:
-        words = "log-odds lost without features (without equally steep terrain elsewhere)"
-        lines.append(f"{words}: {', '.join(effects)}")
+    for name, effect in explanation.effects.items():
+        if np.isfinite(effect["lost"]):
+            lines.append(
+                f"log-odds lost without {name.replace('_', ' ')}, in standard deviations: {effect['lost']:+.3f}; "
+                f"beyond {effect['control']} {effect['effect']:+.3f} ({effect['effect_low']:+.3f} to "
+                f"{effect['effect_high']:+.3f}), p = {effect['p']:.2g}"
+            )
     return [*lines, f"structure: {explanation.verdict['answer']}"]

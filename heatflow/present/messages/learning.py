@@ -49,9 +49,10 @@ def network_lines(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:
     name = network_name(trained.fold, trained.seed, seeds)
     if trained.resumed:
         yield f"{name}: went on after epoch {trained.resumed}, where an earlier run ended"
-    text = "loss {train_loss:.3f} training, {validation_loss:.3f} validation; accuracy {train_accuracy:.1%}, "
-    last = (text + "{validation_accuracy:.1%}").format(**trained.history[-1])
-    yield f"{name}: {last}"
+    text = "loss {train_loss:.3f}, accuracy {train_accuracy:.1%}"
+    if not math.isnan(trained.history[-1]["validation_loss"]):
+        text += "; of validation {validation_loss:.3f}, {validation_accuracy:.1%}"
+    yield f"{name}: {text.format(**trained.history[-1])}"
 
 
 def network_warnings(trained: "TrainedNetwork", seeds: int) -> Iterator[str]:

@@ -28,6 +28,14 @@
       "vector-effect": "non-scaling-stroke" }, wells);
   }
 
+  const places = make("g", { "pointer-events": "none", visibility: "hidden" }, svg);
+  for (const [x, y, rank] of data.places) {
+    make("rect", { x, y, width: data.size, height: data.size, fill: "none", stroke: "#e6001e", "stroke-width": 2,
+      "vector-effect": "non-scaling-stroke" }, places);
+    make("text", { x: x + data.size / 2, y: y + data.size / 2, "text-anchor": "middle", "dominant-baseline": "central",
+      "font-weight": 700, fill: "#000", stroke: "#fff", "paint-order": "stroke" }, places).textContent = rank;
+  }
+
   const foot = make("g", { "aria-hidden": "true", "pointer-events": "none" }, svg);
   const scale = () => { // what keeps its place and size on the screen whatever the zoom
     const { x, y, w, h } = view;
@@ -39,6 +47,10 @@
     make("text", { x: x + 10 * px, y: y + h - 20 * px, "font-size": 13 * px, fill: "#000",
       stroke: "#fff", "stroke-width": 3 * px, "paint-order": "stroke" }, foot).textContent = `${bar} km`;
     for (const dot of wells.children) dot.setAttribute("r", 2 * px);
+    for (const text of places.querySelectorAll("text")) {
+      text.setAttribute("font-size", 13 * px);
+      text.setAttribute("stroke-width", 3 * px);
+    }
     svg.classList.toggle("near", w < wide);
   };
   const legend = document.getElementById("legend");
@@ -86,6 +98,9 @@
     wells.setAttribute("visibility", drawn.checked ? "visible" : "hidden");
     colour();
   });
+
+  const ranked = document.getElementById("places");
+  ranked.addEventListener("change", () => places.setAttribute("visibility", ranked.checked ? "visible" : "hidden"));
 
   const show = () => {
     view.w = Math.min(wide, Math.max(wide / 40, view.w));

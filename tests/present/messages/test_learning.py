@@ -1,5 +1,6 @@
 """What the stages that split, normalise and train say."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,10 @@ def test_normalize_lines():
 
 def test_network_lines(trained):
     assert list(messages.network_lines(trained, seeds=2)) == [
-        "fold 2, seed 1: loss 1.200 training, 1.300 validation; accuracy 50.0%, 25.0%"
+        "fold 2, seed 1: loss 1.200, accuracy 50.0%; of validation 1.300, 25.0%"
     ]
+    trained.history[0] |= {"validation_loss": math.nan, "validation_accuracy": math.nan}
+    assert list(messages.network_lines(trained, seeds=1)) == ["fold 2: loss 1.200, accuracy 50.0%"]
     assert list(messages.network_warnings(trained, seeds=1)) == [
         "fold 2: the loss never left ln(4) = 1.386: nothing was learnt",
         "fold 2: the score of class [0, 3] is the same for every tile: it is dead",
