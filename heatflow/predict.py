@@ -31,7 +31,7 @@ from heatflow.learning.checkpoints import Checkpoints, fingerprint
 from heatflow.learning.engine import Engine
 from heatflow.prediction.bundle import FIXED, MANIFEST, Bundle, RegionFiles
 from heatflow.prediction.places import OUTSIDE, PlaceTask, Squares, place_table, predict_squares
-from heatflow.prediction.prediction_map import MapTask, PredictionMap, Region, predict_map
+from heatflow.prediction.prediction_map import CACHE, MapTask, PredictionMap, Region, predict_map
 from heatflow.prediction.well_scores import WellScores, score_wells
 from heatflow.present.map_files import write_map
 from heatflow.present.messages import prediction as messages
@@ -114,7 +114,7 @@ def predict(request: Request) -> None:
         Something cannot be used; nothing is written then. A run that was killed goes on where it was when the same is
         asked for again.
     """
-    with library_messages(), rasterio.Env(**GDAL):
+    with library_messages(), rasterio.Env(**GDAL | {"GDAL_CACHEMAX": CACHE}):
         bundle = Bundle.open(request.model)
         settings = read_settings(bundle, request.settings)
         _check_folder(request.out)

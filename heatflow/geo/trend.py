@@ -21,9 +21,12 @@ from heatflow.geo.plane import height_of_plane
 CELLS = 100  # least number of cells in a radius
 BLOCK = 768  # columns of nodes at a time
 BATCH = 1024  # rows of pixels, about, whose nodes are found at a time
+NODES = 1_500_000  # of a batch, at most, where the raster is wide
+WIDE = 8192  # pixels of a row whose cells are summed at a time
 MOMENTS = 9  # sums that a plane is fitted to
 BEYOND = 2  # nodes beyond the edge of the raster that interpolation needs
 Strips = Iterator[tuple[int, np.ndarray]]  # first row and values of each strip of rows, top to bottom
+Chunks = deque[tuple[int, np.ndarray]]  # first row of cells, and the sums of some rows: (9, rows, columns)
 
 
 def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
@@ -57,8 +60,8 @@ def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
     """
     (height, width), cell = shape, max(1, int(radius // CELLS))
     fit, cell_rows = _Fit(radius, cell, math.ceil(width / cell)), math.ceil(height / cell)
-    batch = min(256, max(16, BATCH // cell))  # rows of nodes
-    sums, first_sum = np.zeros((MOMENTS, 0, fit.columns)), 0  # of whole rows of cells, from first_sum on
+    batch = min(256, max(16, BATCH // cell), max(16, NODES // fit.columns))  # rows of nodes
+    sums: Chunks = deque()  # of whole rows of cells
     begun = np.zeros((MOMENTS, 1, fit.columns))  # the row of cells that the strips have not filled yet
     nodes, first_node, next_node = np.empty((0, fit.columns + 2 * BEYOND)), -BEYOND, -BEYOND
     held: deque[tuple[int, np.ndarray]] = deque()
@@ -69,14 +72,14 @@ def detrend(strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
         added[:, :1] += begun
         whole = cell_rows if last else seen // cell
         begun = added[:, whole - row // cell :] if seen % cell else np.zeros_like(begun)
-        sums = np.concatenate([sums, added[:, : whole - row // cell]], axis=1)
+        sums.append((row // cell, added[:, : whole - row // cell]))
         ready = cell_rows + BEYOND if last else whole - fit.reach
         while next_node < ready and (last or ready - next_node >= batch):
             stop = min(next_node + batch, ready)
-            nodes = np.concatenate([nodes, fit.nodes(sums, first_sum, next_node, stop)])
+            nodes = np.concatenate([nodes, fit.nodes(sums, next_node, stop)])
             next_node = stop
-            spent = max(0, next_node - fit.reach - first_sum)
-            sums, first_sum = sums[:, spent:], first_sum + spent
+            while sums and sums[0][0] + sums[0][1].shape[1] <= next_node - fit.reach:
+                sums.popleft()
         while held and (last or (held[0][0] + len(held[0][1])) / cell + 2 <= next_node):
             top, values = held.popleft()
             trend = _interpolate(nodes, first_node, top, len(values), cell)[:, :width]
@@ -92,6 +95,9 @@ def _cell_sums(strip: np.ndarray, skipped: int, cell: int, radius: float) -> np.
     centre of the cell (in radii), of xx, xy, yy, and the sums of elevation, of x and of y times elevation.
     """
     rows, width = strip.shape
+    if width > (part := WIDE // cell * cell):
+        parts = (strip[:, left : left + part] for left in range(0, width, part))
+        return np.concatenate([_cell_sums(each, skipped, cell, radius) for each in parts], axis=2)
     below, right = -(skipped + rows) % cell, -width % cell
     valid = np.isfinite(strip)
     padded = np.zeros((2, skipped + rows + below, width + right))
@@ -115,19 +121,22 @@ class _Fit:
         self.kernels = np.stack([w, w * x, w * y, w * x * x, w * x * y, w * y * y])
         self.transforms: dict[tuple[int, int], np.ndarray] = {}
 
-    def nodes(self, sums: np.ndarray, first: int, start: int, stop: int) -> np.ndarray:
+    def nodes(self, sums: Chunks, start: int, stop: int) -> np.ndarray:
         """Trend at rows of nodes start to stop, at columns -BEYOND to columns + BEYOND; NaN where there is no data.
 
-        `sums` begins with the row of cells `first` and holds all that are within reach.
+        `sums` holds all rows of cells that are within reach.
         """
         out = np.empty((stop - start, self.columns + 2 * BEYOND))
         for left in range(-BEYOND, self.columns + BEYOND, BLOCK):
             right = min(left + BLOCK, self.columns + BEYOND)
-            top, bottom = max(first, start - self.reach), min(first + sums.shape[1], stop + self.reach)
             west, east = max(0, left - self.reach), min(self.columns, right + self.reach)
             block = np.zeros((MOMENTS, stop - start + 2 * self.reach, right - left + 2 * self.reach))
-            inside = np.s_[:, top - start + self.reach :, west - left + self.reach :]
-            block[inside][:, : bottom - top, : east - west] = sums[:, top - first : bottom - first, west:east]
+            within = block[:, :, west - left + self.reach :][:, :, : east - west]
+            for first, chunk in sums:
+                top, bottom = max(first, start - self.reach), min(first + chunk.shape[1], stop + self.reach)
+                if top < bottom:
+                    rows = slice(top - start + self.reach, bottom - start + self.reach)
+                    within[:, rows] = chunk[:, top - first : bottom - first, west:east]
             out[:, left + BEYOND : right + BEYOND] = self._block(block, (stop - start, right - left))
         return out
 

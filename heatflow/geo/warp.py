@@ -18,6 +18,7 @@ from heatflow.grid.grids import Grid
 
 MAX_PIXELS, MAX_EDGE = 4_000_000_000, 1_000_000  # of the working grid: 16 GB of float32
 STRIP_PIXELS = 8_000_000  # source pixels that a strip of the warp holds at a time: 32 MB of float32
+GRID_PIXELS = 4_000_000  # pixels of the grid in a strip: detrending takes ten times their memory
 WGS84 = CRS.from_epsg(4326)
 
 
@@ -123,7 +124,7 @@ def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Stri
     """
     shrink = source_pixels_per_pixel(source, grid)
     method = ("average" if shrink > 1 + 1e-6 else "cubic") if resampling == "auto" else resampling
-    rows = int(np.clip(STRIP_PIXELS / (max(shrink, 1e-9) ** 2 * grid.width), 1, 512))
+    rows = int(np.clip(min(STRIP_PIXELS / max(shrink, 1e-9) ** 2, GRID_PIXELS) / grid.width, 1, 512))
     aligned = _aligned_offset(source, grid)
     for top in range(0, grid.height, rows):
         height = min(rows, grid.height - top)
