@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from heatflow.geo import trend
 from heatflow.geo.trend import detrend
 from tests.geo.definition import trend_at
 
@@ -93,3 +94,12 @@ def test_definition_by_hand():
     z = np.array([[0.0, 4.0, 0.0]])
     w = (1 - 0.5**3) ** 3
     assert trend_at(z, np.array([0]), np.array([1]), 2.0)[0] == pytest.approx(4 / (1 + 2 * w))
+
+
+@pytest.mark.parametrize("radius", [7.3, 317.3])
+def test_a_wide_raster_in_parts_has_the_trend_of_the_whole(monkeypatch, radius):
+    z = with_gaps(rough((331, 433)))
+    whole = run(z, radius)
+    monkeypatch.setattr(trend, "WIDE", 64)
+    monkeypatch.setattr(trend, "NODES", 2000)
+    np.testing.assert_allclose(run(z, radius), whole, atol=1e-3)
