@@ -145,14 +145,14 @@ def page(table: pd.DataFrame) -> str:
     columns = ("auc", *NUMBERS)
     of_kinds = [(kind, table[table["kind"] == kind]) for kind in kinds]
     spread = [
-        (kind, *(f"{rows[n].median():+.3f} ({rows[n].min():+.3f} to {rows[n].max():+.3f})" for n in columns))
+        (kind, *(f"{rows[n].median():.3f} ({rows[n].min():.3f} to {rows[n].max():.3f})" for n in columns))
         for kind, rows in of_kinds
     ]
     seeds = table["seed"].astype(int)
     return "\n".join([
         "# How often does the verdict err?", "",
-        f"`make calibration`: {len(table)} synthetic regions of the size of the demo, seeds {seeds.min()} to",
-        f"{seeds.max()}, with one network for each fold. The rules are those of docs/saliency.md. Shares of",
+        f"`make calibration`: {len(table)} synthetic regions of the size of the demo, of the seeds {seeds.min()} to "
+        f"{seeds.max()},", "with one network for each fold. The rules are those of docs/saliency.md. Shares of",
         f"\"{USES}\" have exact 95 % intervals (Clopper and Pearson, 1934).", "",
         *counted("verdict"), "",
         "The same networks, judged as if no look-alikes were known, as on a real region: structures are compared with",

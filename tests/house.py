@@ -22,8 +22,8 @@ AGREED = {  # lines of code, by what they are for
     "stability of conclusions, skill over regions": 220,
     "sites that teach the network, and its compact layout": 210,
     "pooling by log-mean-exp, margins of tiles, training without validation, recall of each class": 120,
-    "the model bundle, and the prediction of another region": 880,
-    "work side by side within a stage": 30,
+    "the model bundle, the prediction of another region, where to drill": 930,
+    "work side by side within a stage": 40,
     "what a newcomer meets: QGIS project, first screen of the report, tutorial": 420,
     "the verdict's effect with its null, and its error rates": 360,
 }

@@ -3,10 +3,13 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import joblib
@@ -44,19 +47,34 @@ def free_memory() -> float:
     return free
 
 
+def serve(module: str) -> BaseContext:
+    """Start a server process, once, which loads a module now, and gives copies of itself as workers later.
+
+    A copy of this process would inherit its threads' locks. The server also loads what this process has loaded of
+    heatflow: Python runs the stage's module again in every worker, with all that it imports. Where a system has no such
+    server, each worker loads by itself.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([module, *(name for name in sys.modules if name.startswith("heatflow."))])
+    resource_tracker.ensure_running()  # of which the server needs one, and which lets SIGINT in again when it starts
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C while it loads would end it
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+    return context
+
+
 @contextmanager
 def pool(workers: int, task: Callable) -> Iterator[tuple[ProcessPoolExecutor, int]]:
     """Worker processes, none of which is left afterwards, whatever happens to this process.
 
-    They are copies of a server process that has loaded the module of the `task` once (a copy of this process would
-    inherit its threads' locks); where a system has no such server, each loads it by itself.
+    They are copies of the process that `serve` starts.
     """
-    server = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if server else "spawn")
-    if server:
-        context.set_forkserver_preload([task.__module__])
     others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(workers, context, _begin)
+    executor = ProcessPoolExecutor(workers, serve(task.__module__), _begin)
     try:
         yield executor, workers
     except BaseException:

@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, chdir
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
+import joblib
+
 from heatflow.compute import cluster, local
 from heatflow.compute.task import Unfinished
 from heatflow.compute.threads import one_thread
@@ -80,6 +82,15 @@ def map_in_order(
                     result = task(result.item)
             on_done()
             yield result
+
+
+def get_ready(task: Callable) -> None:
+    """Let the processes of this machine load what a task needs while the caller still gathers its inputs.
+
+    Does nothing where `map_in_order` will use none. `task` is a function of a module, or a class.
+    """
+    if os.environ.get(SCHEDULER, "local") == "local" and (most_workers() or joblib.cpu_count()) > 1:
+        local.serve(task.__module__)
 
 
 def most_workers() -> int | None:

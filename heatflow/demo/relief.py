@@ -29,7 +29,7 @@ def shape_terrain(grid: Grid, segments: list[Segment], rng: np.random.Generator)
         def strip(row: int) -> np.ndarray:
             top = max(0, row - halo)
             around = (field[top : row + STRIP + halo] for field in fields)
-            return _weather(*around, res=grid.resolution)[row - top :][:STRIP]
+            return _weather(grid.resolution, *around)[row - top :][:STRIP]
 
         terrain = np.concatenate([*pool.map(strip, range(0, grid.height, STRIP))])
     return terrain - terrain.mean()
@@ -89,7 +89,7 @@ def _cross_profile(across: np.ndarray, width: float) -> np.ndarray:
     return footwall + hanging
 
 
-def _weather(blocks: np.ndarray, rough: np.ndarray, canyons: np.ndarray, waves: np.ndarray, res: float) -> np.ndarray:
+def _weather(res: float, blocks: np.ndarray, rough: np.ndarray, canyons: np.ndarray, waves: np.ndarray) -> np.ndarray:
     """Turn bare blocks into terrain: canyons cut into the ranges, fractal roughness, basins filled with alluvium."""
     terrain = 2400 * np.tanh(blocks / 2400) + 110 * rough
     steep = ndimage.gaussian_filter(np.clip(terrain / 800, 0, 1.6), STEEP_WITHIN / res)

@@ -1,6 +1,7 @@
 """What the baselines know of tiles and sites, gathered from the rasters."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import geopandas
 import numpy as np
@@ -42,15 +43,17 @@ def read_predictors(
         Called after each tile.
     """
     grid, ids, row, col = Grid.from_dataset(terrain), *(kept[name].to_numpy() for name in ("tile", "row", "col"))
-    statistics, images = [], []
-    for k in tiles.rows(ids):
-        statistics.append(terrain_statistics(tiles.pixels[k], grid.resolution))
-        images.append(reduced(tiles.pixels[k]))
-        on_tile()
     sites, of_tile = kept_sites(sites, ids)
     high = sites["residual"].to_numpy() > tile.binary_edge
     points = points_of_tiles(TileGrid(grid, tile.size, tile.step), row, col)
     every = np.concatenate([np.column_stack(grid.position(sites.geometry.x, sites.geometry.y)), points.reshape(-1, 2)])
+    statistics, images = [], []
+    with ThreadPoolExecutor(1) as beside:  # each takes half of the time of this function
+        local = beside.submit(statistics_around, terrain, *every.T)
+        for k in tiles.rows(ids):
+            statistics.append(terrain_statistics(tiles.pixels[k], grid.resolution))
+            images.append(reduced(tiles.pixels[k]))
+            on_tile()
 
     def places(columns: np.ndarray) -> Places:
         at_sites, at_points = np.split(columns, [len(sites)])
@@ -61,6 +64,6 @@ def read_predictors(
     counted = np.isfinite(height).sum(axis=1)
     mean = np.divide(np.nansum(height, axis=1), counted, out=np.full(len(ids), np.nan), where=counted > 0)
     return Predictors(
-        np.array(statistics), mean, np.array(images), places(statistics_around(terrain, *every.T)),
+        np.array(statistics), mean, np.array(images), places(local.result()),
         places(every * grid.resolution / 1000), block_of(row, col, block_size, tile.size, tile.step),
     )  # fmt: skip

@@ -25,6 +25,10 @@ def process(_):
     return os.getpid()
 
 
+def loaded(module):
+    return module in sys.modules
+
+
 def folder(_):
     return os.getcwd()
 

@@ -103,3 +103,12 @@ def test_the_workers_of_a_process_that_is_terminated_end(asleep):
     stage.terminate()
     stage.wait(timeout=LONGEST)
     assert left(children) == []
+
+
+@pytest.mark.parametrize(("workers", "started"), [("1", "False"), ("2", "True")])
+def test_server_is_started_ahead_and_loads_what_workers_need(workers, started):
+    """It goes on after Ctrl-C, which is for the program alone."""
+    env = environment() | {"HEATFLOW_WORKERS": workers, "HEATFLOW_SCHEDULER": "local"}
+    command = [sys.executable, "-m", "tests.compute.served"]
+    text = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+    assert text == f"{started} [True, True, False] True\n"

@@ -1,11 +1,25 @@
 """Terrain attributes of surfaces whose answer is known."""
 
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 
-from heatflow.geo.attributes import FRONT_RELIEF, gaussian_matrix, smoothed, terrain_attributes
+from heatflow.geo.attributes import FRONT_RELIEF, block_mean, gaussian_matrix, smoothed, terrain_attributes
 
 INNER = (slice(30, -30), slice(30, -30))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_of_squares_are_the_same_bytes_beside_missing_data(dtype):
+    """An array without missing data takes a shorter way; it is too wide for a square of its own at the edge."""
+    whole = np.random.default_rng(0).normal(0, 1000, (3, 23, 47)).astype(dtype)
+    part = whole.copy()
+    part[0, 0, 0] = np.nan
+    complete, beside = block_mean(whole, 5), block_mean(part, 5)
+    assert complete.dtype == beside.dtype == np.float64
+    assert np.array_equal(complete[1:], beside[1:])
+    assert complete[0, 0, 0] != beside[0, 0, 0]
+    np.testing.assert_allclose(complete[0, 0, 0], whole[0, :5, :5].mean(), rtol=1e-5)
 
 
 def test_a_plane_has_its_slope_and_no_curvature():
