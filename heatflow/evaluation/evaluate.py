@@ -11,11 +11,12 @@ from sklearn.metrics import confusion_matrix
 
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
+from heatflow.evaluation.drilling import nearness, replay
 from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
 from heatflow.evaluation.skill import auc, recall, reliability, scores, success_rate
 from heatflow.geo.labels import STATISTICS, classify
-from heatflow.geo.sites import kept_sites
+from heatflow.geo.sites import CELL, kept_sites
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import COMPARED, block_of
 
@@ -46,7 +47,8 @@ class Evaluation:
         ``baselines``: every metric of every prediction (`heatflow.evaluation.intervals.compare`); ``strata``: AUC by
         the number of wells (`heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over all strata, by the
         statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and seed alone;
-        ``recall``: how many tiles of each class are called by it (`heatflow.evaluation.skill.recall`).
+        ``recall``: how many tiles of each class are called by it (`heatflow.evaluation.skill.recall`); ``drilling``:
+        hits of rules that pick sites (`heatflow.evaluation.drilling.replay`).
     matrix : int array, shape (classes, classes)
         Counts of tiles; rows true class, columns predicted class.
     """
@@ -113,12 +115,25 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
         "confusion": pd.DataFrame({"actual": names[label], "predicted": names[predicted]}),
     }
     tables = _by_statistic(table, probability, baselines, target, tile, split.seed)
-    called = recall(label, probability, tile.class_names)
-    tables |= {"baselines": pd.concat([skill, added]), "seeds": _seeds(target, data, predictions), "recall": called}
+    tables |= {"baselines": pd.concat([skill, added]), "recall": recall(label, probability, tile.class_names)}
+    tables |= {"seeds": _seeds(target, data, predictions), "drilling": _drilling(target, compared, there, split.seed)}
     tiles = table.assign(fold=fold, predicted=predicted, **dict(zip(tile.class_columns, probability.T, strict=True)))
     scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
     return Evaluation(tiles, scored, metrics, curves, tables, matrix)
+
+
+def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.GeoDataFrame,
+              seed: int) -> pd.DataFrame:  # fmt: skip
+    """`replay` of the network, of the number of wells, and of the distance to hot sites of other blocks."""
+    network = compared["network"]
+    high, block = target.site_residual > target.edge, target.block[target.site_tile]
+    of_tiles = network.tiles[:, :, target.first_high :].sum(axis=2)[:, target.site_tile]
+    p = (of_tiles if network.sites is None else network.sites).mean(axis=0)
+    place = sites[["row", "col"]].to_numpy() * CELL
+    wells = sites["n_wells"].to_numpy(dtype=np.float64)
+    rules = {"network": p, "number of wells": wells, "distance to hot sites": nearness(place, high, block)}
+    return replay(high, block, rules, seed)
 
 
 def _site_columns(predictions: Predictions, tile: Tile) -> dict[str, np.ndarray]:

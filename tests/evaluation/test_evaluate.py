@@ -76,7 +76,8 @@ def sites(data):
     """Two sites of each tile, of its class, and one of a tile that was not kept."""
     tile = np.append(np.repeat(data.table["tile"].to_numpy(), 2), 999)
     residual = np.append(np.repeat(data.table["residual_max"].to_numpy(), 2), 1e3)
-    return pd.DataFrame({"tile": tile, "residual": residual})
+    row, col = (np.append(np.repeat(data.table[name].to_numpy() * 20, 2), 0) for name in ("row", "col"))
+    return pd.DataFrame({"tile": tile, "row": row, "col": col, "n_wells": 1, "residual": residual})
 
 
 def run(data, sites, predictions, fits=None, of_sites=()):
@@ -89,6 +90,9 @@ def test_metrics_and_tables_of_a_network_that_knows(data, sites, predictions):
     assert metrics["accuracy"] == metrics["auc_high"] == metrics["site_auc"] == metrics["site_ceiling"] == 1
     assert metrics["sites"] == 2 * SIDE**2
     assert metrics["tiles"] == SIDE**2
+    drilled = evaluation.tables["drilling"].set_index(["rule", "places"])
+    assert drilled.loc[("network", 1), "gain"] > 0
+    assert drilled.loc[("number of wells", 1), "gain"] == pytest.approx(0)  # one at each site
     assert metrics["skill"]["terrain"]["verdict"] == metrics["skill"]["constant"]["verdict"] == "above"
     assert "optimism_gap" not in metrics
     counts = np.bincount(data.table["label"], minlength=3)
