@@ -10,6 +10,8 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy import ndimage
 
+from heatflow.config.schema import Tile
+from heatflow.geo.tiles import PackedTiles
 from tests.helpers import SHARED
 
 GREAT_BASIN = SHARED / "greatbasin"
@@ -29,9 +31,9 @@ def test_great_basin_tiles_and_classes(workspace):
     assert list(tiles["classes"].values()) == [213, 49, 79, 114]
     kept = json.loads((workspace.path / "metrics/filter.json").read_text())
     assert list(kept["classes"].values()) == [211, 47, 79, 113]
-    packed = np.load("data/tiles.npy", mmap_mode="r")
-    assert packed.shape == (455, 200, 200)
-    assert sum(bool(np.isnan(tile).any()) for tile in packed) == 37
+    packed = PackedTiles.load("data/tiles.npy", "data/tiles.fgb", Tile().margin)
+    assert packed.pixels.shape == (455, 200, 200)
+    assert sum(bool(np.isnan(tile).any()) for tile in packed.pixels) == 37
 
 
 def test_clip_in_tiles_of_fifty_pixels(workspace):

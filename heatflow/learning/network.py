@@ -33,7 +33,7 @@ class LogMeanExp(nn.Module):
     2015, arXiv:1411.6228, equation 6 with r = 1).
 
     >>> LogMeanExp()(torch.tensor([[[[0.0, 0.0, 0.0, 4.0]]]])).round(decimals=2)
-    tensor([[2.6600]])
+    tensor([[2.6700]])
     """
 
     def forward(self, x: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:

@@ -63,6 +63,7 @@ def path_weight(margin, layout):
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+            nn.init.zeros_(module.bias)
     for owner in [network.body, *network.body]:
         for name, module in owner.named_children():
             if isinstance(module, nn.MaxPool2d):  # of many tiles: any pixel of the window may be the largest

@@ -25,7 +25,7 @@ def test_forced_run_gives_the_same_bytes(clone):
 
 
 def test_experiment_reruns_only_what_changed_and_metrics_are_compared(experiment):
-    assert experiment.stages == ["train", "evaluate", "saliency", "map", "report"]
+    assert experiment.stages == ["train", "evaluate", "saliency", "map", "bundle", "report"]
     assert "train_loss" in experiment.metrics["metrics/train.json"]
 
 
