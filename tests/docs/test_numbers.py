@@ -70,6 +70,20 @@ def test_differences_from_baselines_on_the_demo(evaluation, title, name):
     assert cells(title)[0].endswith(skill["verdict"].removesuffix(" of"))
 
 
+@pytest.mark.parametrize("name", ["gradient", "guided_backprop", "integrated_gradients", "grad_cam"])
+def test_the_checks_of_maps_in_docs_saliency(saliency, name):
+    method = saliency["methods"][name]
+    (row,) = re.findall(rf"^\| {re.escape(TITLES[name])} \|.*$", (ROOT / "docs/saliency.md").read_text(), re.M)
+    *columns, fails = (cell.strip() for cell in row.split("|")[2:-1])
+    plain = [method["structures"]["auc"], method["structures"]["auc_as_steep"], method["between_seeds"]]
+    plain.append(method["after_randomised"]["head"])
+    assert [numbers(cell)[0] for cell in columns[:4]] == pytest.approx(plain, abs=0.0056)
+    keys = ("beyond_head", "deletion_against_random", "deletion_against_slope")
+    for cell, key in zip(columns[4:], keys, strict=True):
+        assert numbers(cell) == pytest.approx([method[key + end] for end in ("", "_low", "_high")], abs=0.0056)
+    assert fails == ("no" if method["passed"] else "yes")
+
+
 def test_what_the_demo_says_of_structure(saliency):
     effect, cam = saliency["effects"]["structures"], saliency["methods"]["grad_cam"]["structures"]
     assert cells("verdict")[0] == f"**{saliency['verdict']['answer']}**"
