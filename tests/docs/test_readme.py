@@ -27,6 +27,9 @@ ELSEWHERE = {
     "dvc exp push origin my-experiment": "dvc exp push --help",
     "dvc exp pull origin my-experiment": "dvc exp pull --help",
     "dvc exp apply my-experiment": "dvc exp apply --help",
+    # the clone is no repository of a finished run
+    "dvc get /path/heatflow data/bundle -o bundle": "dvc get --help",
+    "dvc import /path/heatflow data/bundle -o bundle": "dvc import --help",
     # no cluster in this test: tests/compute/test_cluster.py
     "dask scheduler --protocol tls --interface eth0 --dashboard-address 127.0.0.1:8787": "dask scheduler --version",
     "dask worker tls://node1:8786 --nthreads 1 --nworkers 8 --interface eth0 --dashboard-address 127.0.0.1:0":
@@ -40,7 +43,7 @@ ELSEWHERE = {
 SMALL = {
     "/path/shared/": "shared/", "/path/elevation_30s.tif": "data/demo/elevation.tif",
     "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
-    "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
+    " --at -111.5,38.9": "", "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
 }  # fmt: skip
 
 
