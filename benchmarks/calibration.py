@@ -49,7 +49,7 @@ from stages import _paths as at
 from stages import demo, filter, normalize, split, terrain, tile, train, wells
 
 RESULTS = Path(__file__).with_name("calibration.csv")
-MEMORY = 2.5e9  # bytes that a region takes
+MEMORY = 3.2e9  # bytes that a process takes after three regions
 KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {  # what differs from the section demo of params.yaml
     "structure": lambda demo: {},
     "null": lambda demo: {"signal": 0.0},
