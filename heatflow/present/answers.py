@@ -17,9 +17,12 @@ from heatflow.present.wording import compared, exists, named, number, short, sig
 
 RELIEF = ("terrain", "terrain_linear", "terrain_trend", "terrain_trend_linear", "local")  # statistics of terrain
 DECIDING = ("structures", "faults")  # effects that can decide the verdict
+ANSWERS = {
+    "uses structure": "Yes, it uses structure.", "does not use structure": "No, it does not.",
+    "uses local relief, not its arrangement": "No: it uses relief, not its arrangement.",
+}  # fmt: skip
 UNDECIDED = (
-    "Yes needs skill above a guess and an effect surely above 0 and that of look-alikes; no needs an effect that "
-    "is surely near 0."
+    "A yes needs skill above a guess and an effect that is surely above 0; a no needs one that is surely near 0."
 )
 CARD, NAMES = 350, 128  # widths of a chart in a card, and of its names
 PIXELS, MOST_PLACES = 420, 12  # of the map in a card
@@ -104,23 +107,24 @@ def structure(saliency: Mapping[str, Any]) -> Answer:
     """Whether the network uses structure, from the content of metrics/saliency.json."""
     verdict, effects = saliency["verdict"], saliency["effects"]
     known = next((name for name in (*DECIDING, "range_front") if name in effects), None)
-    answer = {"uses structure": "Yes, it uses structure.", "does not use structure": "No, it does not."}
-    shown = {name: effect for name, effect in effects.items() if exists(effect["effect"])}
-    bars = [(named(name), e["effect"], e["effect_low"], e["effect_high"]) for name, e in shown.items()]
-    meaning, amount = "", "–"
-    if known:
-        amount = within(effects[known], "effect", signed)
-        meaning = (f"Log-odds of being high that the network loses when {named(known)} are smoothed away, beyond the "
-                   f"loss for equally steep terrain elsewhere ({effects[known]['tiles']} tiles).")  # fmt: skip
-    more: list[str] = []
-    if verdict["answer"] not in answer:
-        measured = known in DECIDING and known in shown
-        more = [UNDECIDED] if measured else verdict["reasons"][-1:]
-    if "lookalikes" in shown:
-        more.append("Look-alikes consist of the same hills in another arrangement. A network that uses structure loses "
-                    "nothing without them.")  # fmt: skip
-    picture = _chart(bars, "log-odds lost", 0.0) if bars else Markup("")
-    return Answer("Does the network use structure?", answer.get(verdict["answer"], "It cannot be told."), amount,
+    meaning, amount, picture, more = "", "–", Markup(""), list[str]()
+    if measured := known is not None and exists(effects[known]["effect"]):
+        effect, amount = effects[known], within(effects[known], "effect", signed)
+        meaning = (
+            f"What the network loses when {named(known)} are smoothed away, beyond what it loses with "
+            f"{effect['control']}: log-odds of being high, in standard deviations ({effect['tiles']} tiles)."
+        )
+        rows = {"lost": f"without {named(known)}", "lost_lookalikes": "without look-alikes",
+                "lost_elsewhere": "under masks of other tiles"}  # fmt: skip
+        ends = ("", "_low", "_high")
+        bars = [(title, *(effect[f"{row}{end}"] for end in ends)) for row, title in rows.items() if row in effect]
+        picture = _chart(bars, "log-odds lost", 0.0)
+        if "lost_lookalikes" in effect:
+            more.append("Look-alikes consist of the same hills in another arrangement. A network that uses structure "
+                        "loses nothing without them.")  # fmt: skip
+    if verdict["answer"] not in ANSWERS:
+        more.insert(0, UNDECIDED if measured and known in DECIDING else verdict["reasons"][-1])
+    return Answer("Does the network use structure?", ANSWERS.get(verdict["answer"], "It cannot be told."), amount,
                   meaning, picture, tuple(more), "saliency")  # fmt: skip
 
 

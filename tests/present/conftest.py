@@ -73,7 +73,11 @@ def make_report_inputs(tmp_path, rasters):
         "filter": {"kept": 2, "dropped": {}, "classes": {"0": 1, "1": 1}},
         "saliency": {
             "verdict": {"answer": "cannot be told", "reasons": [EVIL]}, "controls": {"slope": {"auc": 0.6}},
-            "effects": {"structures": {"tiles": 5, "effect": 0.2, "effect_low": 0.1, "effect_high": NAN}},
+            "effects": {"structures": {
+                "tiles": 5, "control": "look-alikes", "effect": 0.2, "effect_low": 0.1, "effect_high": NAN,
+                "lost": 0.2, "lost_low": 0.1, "lost_high": NAN,
+                "lost_elsewhere": 0.0, "lost_elsewhere_low": -0.1, "lost_elsewhere_high": 0.1,
+            }},
             "methods": {"grad_cam": make_method(structures={"auc": 0.7}), "gradient": make_method()},
         },
         "map": {"mapped_share": 0.9, "inside_applicability": NAN, "networks_per_window": 1.0,

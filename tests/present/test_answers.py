@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import shapely
 
+from heatflow.explanation.verdict import NOT, RELIEF, USES
 from heatflow.present import answers
 from tests.helpers import LEFT, TOP
 from tests.present.helpers import NAN, make_baselines, make_evaluation
@@ -50,15 +51,23 @@ def test_best_statistics_of_relief_are_always_in_the_picture():
     assert "network 0.600; number of wells 0.600; c 0.600; terrain statistics, trees 0.600" in picture
 
 
-def effect(value, low, high):
-    return {"tiles": 30, "effect": value, "effect_low": low, "effect_high": high}
+def effect(value, low, high, **lookalikes):
+    """As metrics/saliency.json has it."""
+    ends = {"": value, "_low": low, "_high": high}
+    numbers = {f"{name}{end}": of for name in ("effect", "lost", "lost_elsewhere") for end, of in ends.items()}
+    return {"tiles": 30, "control": "similar ground"} | numbers | lookalikes
+
+
+LOOKALIKES = {"lost_lookalikes": -0.05, "lost_lookalikes_low": -0.06, "lost_lookalikes_high": -0.04}
 
 
 @pytest.mark.parametrize(
     ("verdict", "effects", "answer", "number"),
     [
-        ("uses structure", {"structures": effect(0.2, 0.1, 0.3), "lookalikes": effect(0.0, -0.1, 0.1)},
+        ("uses structure", {"structures": effect(0.2, 0.1, 0.3, control="look-alikes", **LOOKALIKES)},
          "Yes, it uses structure.", "+0.200 (+0.100\u00a0to\u00a0+0.300)"),
+        ("uses local relief, not its arrangement", {"faults": effect(0.0, -0.05, 0.05)},
+         "No: it uses relief, not its arrangement.", "+0.000 (−0.050\u00a0to\u00a0+0.050)"),
         ("does not use structure", {"faults": effect(0.0, -0.05, 0.05)}, "No, it does not.",
          "+0.000 (−0.050\u00a0to\u00a0+0.050)"),
         ("cannot be told", {"structures": effect(None, None, None)}, "It cannot be told.", "–"),
@@ -75,8 +84,15 @@ def test_structure_is_answered_by_the_verdict_and_the_effect(verdict, effects, a
     undecided, measured = verdict == "cannot be told", bool(effects.get("faults", {}).get("effect"))
     assert ("b" in found.more) == (undecided and not measured)
     assert (answers.UNDECIDED in found.more) == (undecided and measured)
-    assert ("same hills" in " ".join(found.more)) == ("lookalikes" in effects)
+    alike = any("lost_lookalikes" in one for one in effects.values())
+    assert ("same hills" in " ".join(found.more)) == alike == ("without look-alikes" in found.picture)
     assert bool(found.picture) == any(one["effect"] is not None for one in effects.values())
+    for one in effects.values():
+        assert (one["control"] in found.meaning) == bool(found.picture)
+
+
+def test_each_verdict_that_is_no_doubt_has_an_answer():
+    assert set(answers.ANSWERS) == {USES, RELIEF, NOT}
 
 
 def top(**changes):
