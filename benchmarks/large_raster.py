@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,16 +34,19 @@ EVERY = 0.1  # seconds between two looks at the memory of a stage
 
 def compare(width: int = WIDTH, height: int = HEIGHT, wells: int = WELLS) -> Rows:
     """Rows of the table of results: anonymous memory of the largest process of each stage, and its time."""
-    rows = []
+    return [*measure(width, height, wells)]
+
+
+def measure(width: int = WIDTH, height: int = HEIGHT, wells: int = WELLS) -> Iterator[tuple[str, str]]:
+    """The rows of `compare`, each as soon as it is known."""
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
         write_inputs(folder, width, height, wells)
         for stage in STAGES:
             start = time.perf_counter()
             peak = peak_memory([sys.executable, "-m", f"stages.{stage}"], folder)
-            rows.append((f"{stage}: memory of its largest process", f"{peak:.2f} GB"))
-            rows.append(("- wall time", f"{time.perf_counter() - start:.0f} s"))
-    return rows
+            yield f"{stage}: memory of its largest process", f"{peak:.2f} GB"
+            yield "- wall time", f"{time.perf_counter() - start:.0f} s"
 
 
 def write_inputs(folder: Path, width: int, height: int, wells: int) -> None:
@@ -91,5 +95,5 @@ def anonymous_memory(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    for what, measured in compare():
-        print(f"{what}: {measured}")
+    for what, measured in measure():
+        print(f"{what}: {measured}", flush=True)
