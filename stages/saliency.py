@@ -2,8 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
-
+from heatflow.compute.mapping import get_ready
 from heatflow.explanation.explain import ExplanationTask, explain
 from heatflow.explanation.explained_tiles import SAMPLE, TileFiles
 from heatflow.explanation.method_maps import MethodMaps
@@ -34,12 +33,13 @@ INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)
 
 def main() -> None:
     p = read_params(PARAMS)
+    get_ready(ExplanationTask)
     with open_written(TERRAIN) as terrain:
         grid = TileGrid(Grid.from_dataset(terrain), p.tile.size, p.tile.step)
     engine = Engine.choose(p.train.device, "float32", compile=False)
     features = {name: read_shapes(path, f"data.{name}", grid.grid.crs) for name, path in p.data.features.items()}
     predictions = read_table(PREDICTIONS)
-    row, col = (predictions[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
+    row, col = (predictions[name].to_numpy(dtype="int64") for name in ("row", "col"))
     skill = read_json(EVALUATION, ("auc_high_low",))["auc_high_low"]
     with replacing(SALIENCY) as rasters, replacing(FIGURES) as figures:
         rasters.mkdir()

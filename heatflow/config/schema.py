@@ -267,10 +267,9 @@ class Train(Recipe):
 
 
 class Saliency(Section):
-    methods: Annotated[list[Method], Field(min_length=1)] = [
-        "gradient", "guided_backprop", "integrated_gradients", "grad_cam",
-    ]  # fmt: skip
-    """smooth_gradient is left out because its maps do not settle within a reasonable number of noisy copies"""
+    methods: Annotated[list[Method], Field(min_length=1)] = ["gradient", "guided_backprop", "grad_cam"]
+    """integrated_gradients is left out because networks that differ in their seed alone mark other pixels by it,
+    smooth_gradient because its maps do not settle within a reasonable number of noisy copies"""
     target: Literal["predicted", "high"] | Annotated[int, Field(ge=0)] = "high"
     """what is explained: the log-odds of being above tile.binary_edge (high), the score of the class predicted for each
     tile, or the score of one class by its number; predicted: tiles of two classes have no common sign"""

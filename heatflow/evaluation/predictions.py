@@ -11,7 +11,7 @@ from heatflow.geo.sites import kept_sites
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import COMPARED
-from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.network import NetworkInNetwork, fused
 from heatflow.learning.training import predict, reproducible
 
 BATCH = 20  # tiles at a time
@@ -128,8 +128,7 @@ def predict_out_of_fold(
     found = Predictions({})
     with reproducible(0), torch.no_grad():
         for fold in range(data.folds):
-            for network in (networks := load(fold)):
-                engine.place(network.eval())
+            networks = [engine.place(fused(network)) for network in load(fold)]
             for index in np.array_split(members := data.members(fold, "test"), -(-len(members) // BATCH)):
                 tiles = data.inputs(fold, index, engine.device)
                 here = np.flatnonzero(np.isin(places.tile, index))

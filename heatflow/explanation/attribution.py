@@ -8,7 +8,6 @@ Selvaraju et al. (2017), arXiv:1610.02391, here signed.
 
 import copy
 import warnings
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,17 @@ import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
 from heatflow.errors import InputError
-from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.network import NetworkInNetwork, fused
 
 TITLES = {
     "gradient": "gradient", "guided_backprop": "guided backpropagation", "integrated_gradients": "integrated gradients",
     "smooth_gradient": "SmoothGrad", "grad_cam": "Grad-CAM",
 }  # fmt: skip
 PER_ELEVATION = ("gradient", "guided_backprop", "smooth_gradient")  # change of score per unit of the input
-STEPS = 6  # of the path of integrated gradients; midpoints, since a network of ReLUs has kinks on the way
-LEAST_STEPS = 3  # of each network, where maps are averaged over several
+STEPS = 8  # of the path of integrated gradients; midpoints, since a network of ReLUs has kinks on the way
 COPIES = 4  # noisy copies of a tile that SmoothGrad averages over
 NOISE = 0.1  # their noise, as a share of the range of the tile
 
@@ -77,7 +74,7 @@ def attribute(
     batch_size : int, optional
         Tiles at a time.
     networks : int, optional
-        Number of networks over which maps are averaged: steps of paths and noisy copies are divided among them.
+        Number of networks over which maps are averaged: noisy copies are divided among them.
 
     Returns
     -------
@@ -132,9 +129,8 @@ def _guided_backprop(network: Any, tiles: torch.Tensor, target: torch.Tensor, ne
 
 def _integrated_gradients(network: Any, tiles: torch.Tensor, target: torch.Tensor, networks: int) -> torch.Tensor:
     flat = tiles.mean(dim=(2, 3), keepdim=True).expand_as(tiles)
-    path, steps = IntegratedGradients(network), max(LEAST_STEPS, -(-STEPS // networks))
-    return path.attribute(
-        tiles, flat, target=target, n_steps=steps, method="riemann_middle", internal_batch_size=len(tiles)
+    return IntegratedGradients(network).attribute(
+        tiles, flat, target=target, n_steps=STEPS, method="riemann_middle", internal_batch_size=len(tiles)
     )
 
 
@@ -157,20 +153,12 @@ METHODS = {
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, with batch normalisation folded into the convolutions before it.
-
-    It is the same function at half the cost, and its hooks and flags may change at will. Its parameters need no
-    gradients.
-    """
-    copied = copy.deepcopy(network).eval().requires_grad_(False)
-    for module in [*copied.modules()]:
+    """A `fused` copy, whose hooks and flags may change at will."""
+    copied = fused(network)
+    for module in copied.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # a hook cannot see what is overwritten
-        if isinstance(module, nn.Sequential):
-            for k, (first, second) in enumerate(pairwise(module)):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[k], module[k + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return copied.to(memory_format=torch.channels_last)
+    return copied
 
 
 class _CountRelu(TorchFunctionMode):

@@ -25,6 +25,7 @@ from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_fea
 from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
 from heatflow.explanation.removal import Curves, removal_scores
 from heatflow.explanation.sanity import (
+    Removable,
     Weights,
     control_curves,
     find_removable,
@@ -137,13 +138,13 @@ def explain(
         on_items(len(items))
         return map_in_order(task, items, memory=MEMORY, alone=tiles.networks.on_gpu, on_done=on_done)
 
-    shuffled, places = _draw(tiles, saliency, recipe, side_by_side)
+    shuffled, removable = _draw(tiles, saliency, recipe, side_by_side)
     for method in saliency.methods:
         on_drawn(MethodMaps.read(tiles, method, saliency, {}))
     tested, controls, ablated = _features(find_known_features(tiles))
-    results = side_by_side(_tests(tiles, saliency, shuffled, places, ablated, tested, controls))
+    results = side_by_side(_tests(tiles, saliency, shuffled, removable, ablated, tested, controls))
     curves = {name: next(results) for name in ("random", "slope")}
-    block, compared = tiles.block[tiles.sample[places]], dict(curves)
+    block, compared = tiles.block[tiles.sample[removable.places]], dict(curves)
     scored = {name: next(results) for name in controls}
     distances = [scored[name][1] for name in ("slope", "edge") if tested]
     methods: dict[str, dict[str, Any]] = {}
@@ -172,29 +173,29 @@ def explain(
 
 def _draw(
     tiles: ExplainedTiles, saliency: Saliency, recipe: Recipe, side_by_side: Callable[[list[Item]], Iterator[Any]]
-) -> tuple[Weights | None, np.ndarray]:
+) -> tuple[Weights | None, Removable]:
     """Make all maps, and write them; the results of `fit_shuffled` and `find_removable`, which wait for no map."""
     explained = dict.fromkeys([saliency.target, *(range(tiles.tile.n_classes) if saliency.per_class else ())])
     parts = [*product(parts_of_maps(tiles), saliency.methods, explained)]
     items: list[Item] = [(fit_shuffled, (recipe,))] if saliency.shuffled else []
     items += [(find_removable, (saliency.target,)), *((make_maps, (*part, saliency.smooth_shifts)) for part in parts)]
     made = side_by_side(items)
-    shuffled, places = next(made) if saliency.shuffled else None, next(made)
+    shuffled, removable = next(made) if saliency.shuffled else None, next(made)
     for (index, method, of), maps in zip(parts, made, strict=True):
         tiles.maps(method, of)[index] = maps
-    return shuffled, places
+    return shuffled, removable
 
 
 def _tests(
-    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights | None, places: np.ndarray, ablated: list[str],
+    tiles: ExplainedTiles, saliency: Saliency, shuffled: Weights | None, removable: Removable, ablated: list[str],
     tested: str | None, controls: list[str],
 ) -> list[Item]:  # fmt: skip
     """What is tested, in the order in which `explain` takes the results."""
     shifts, draws, target = saliency.smooth_shifts, saliency.draws, saliency.target
-    items: list[Item] = [(control_curves, (target, places, control)) for control in ("random", "slope")]
+    items: list[Item] = [(control_curves, (target, removable, control)) for control in ("random", "slope")]
     items += [(score, (tested, control)) for control in controls]
     for method in saliency.methods:
-        items += [(measure_agreement, (method, target, shuffled)), (method_curves, (target, places, method))]
+        items += [(measure_agreement, (method, target, shuffled)), (method_curves, (target, removable, method))]
         items += [(method_statistics, (method, target, shifts)), (associate_maps, (draws, method, target))]
         items += [(score, (tested, method, target, shifts))] if tested else []
     items += [(associate_maps, (draws, "edge_detector"))]

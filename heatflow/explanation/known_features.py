@@ -52,15 +52,11 @@ def ranking(maps: np.ndarray, near: np.ndarray, group: np.ndarray | None = None)
         there = np.isfinite(values)
         values, target = values[there], target[there]
         groups = np.zeros(len(values), dtype=int) if group is None else group[k][there]
-        won = pairs = 0.0
-        for number in np.unique(groups[target]):
-            here = groups == number
-            hits = int(target[here].sum())
-            if hits < here.sum():
-                won += rankdata(values[here])[target[here]].sum() - hits * (hits + 1) / 2
-                pairs += hits * (here.sum() - hits)
-        if pairs:
-            areas[k] = won / pairs
+        pixels, hits = np.bincount(groups), np.bincount(groups, target)
+        if pairs := (hits * (pixels - hits)).sum():
+            ranks = rankdata(rankdata(values) + groups * (len(values) + 1))  # group by group, then by value
+            before = np.cumsum(pixels) - pixels  # pixels of the groups before
+            areas[k] = ((ranks - before[groups])[target].sum() - (hits * (hits + 1) / 2).sum()) / pairs
     return areas
 
 

@@ -31,7 +31,7 @@ class Curves:
 
 def removal_curves(
     probability: Callable[[np.ndarray], np.ndarray], elevation: np.ndarray, background: np.ndarray,
-    importance: np.ndarray,
+    importance: np.ndarray, ends: tuple[np.ndarray, np.ndarray],
 ) -> Curves:  # fmt: skip
     """Probability while terrain is removed, the most important first, and while it is restored.
 
@@ -45,6 +45,8 @@ def removal_curves(
         The same terrain without its detail.
     importance : float array, shape (n, size, size)
         Squares of the tile are removed in the order of its mean over each.
+    ends : tuple of float array, shape (n,)
+        `probability` of the elevation and of the background, which are the same for every map.
     """
     if not len(elevation):
         return Curves(np.empty((0, len(STEPS))), np.empty((0, len(STEPS))))
@@ -56,7 +58,7 @@ def removal_curves(
     rank = np.argsort(np.argsort(-means, axis=1, kind="stable"), axis=1).reshape(-1, CELLS, CELLS)
     # soft edges: a cliff around each square would be terrain of its own
     soft = gaussian_matrix(size, size / CELLS / 4) @ inside
-    whole, empty = probability(elevation), probability(background)
+    whole, empty = ends
     curves = [(whole, empty)]
     for share in STEPS[1:-1]:
         part = soft @ (rank < share * CELLS**2).astype(np.float32) @ soft.T * (elevation - background)

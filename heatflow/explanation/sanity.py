@@ -128,16 +128,33 @@ def _explain(
     return importance(method, maps[:, networks.inner, networks.inner])
 
 
-def find_removable(tiles: ExplainedTiles, explained: str | int) -> np.ndarray:
-    """Places in the sample of at most REMOVED tiles whose probability depends on their detail, evenly spread."""
+@dataclass(frozen=True)
+class Removable:
+    """Tiles of a sample whose probability depends on their detail.
+
+    Parameters
+    ----------
+    places : int array, shape (n,)
+        In the sample.
+    whole, empty : float arrays, shape (n,)
+        Probability of what is explained with all of the terrain, and without its detail.
+    """
+
+    places: np.ndarray
+    whole: np.ndarray
+    empty: np.ndarray
+
+
+def find_removable(tiles: ExplainedTiles, explained: str | int) -> Removable:
+    """At most REMOVED tiles of the sample whose probability depends on their detail, evenly spread."""
     sample, background = tiles.sample, np.asarray(tiles.attributes["background"])
     elevation = tiles.networks.without_gaps(sample, background)
-    of_explained = partial(_probability, tiles, explained, sample)
-    loss = of_explained(elevation) - of_explained(background)
-    return spread(np.flatnonzero(loss >= LEAST_LOSS), REMOVED)
+    whole, empty = (_probability(tiles, explained, sample, terrain) for terrain in (elevation, background))
+    places = spread(np.flatnonzero(whole - empty >= LEAST_LOSS), REMOVED)
+    return Removable(places, whole[places], empty[places])
 
 
-def control_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarray, control: str) -> Curves:
+def control_curves(tiles: ExplainedTiles, explained: str | int, removable: Removable, control: str) -> Curves:
     """Deletion and insertion of tiles in an order that needs no network: that of "slope", or "random".
 
     Parameters
@@ -145,17 +162,16 @@ def control_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarr
     tiles : ExplainedTiles
     explained : str or int
         See `ExplainedTiles.target`.
-    places : int array, shape (m,)
-        Of the tiles in the sample.
+    removable : Removable
     control : str
     """
-    order = tiles.attributes["slope"][places]
+    order = tiles.attributes["slope"][removable.places]
     if control == "random":
         order = np.random.default_rng(tiles.seed).random(order.shape)
-    return _curves(tiles, explained, places, order)
+    return _curves(tiles, explained, removable, order)
 
 
-def method_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarray, method: str) -> Curves:
+def method_curves(tiles: ExplainedTiles, explained: str | int, removable: Removable, method: str) -> Curves:
     """Deletion and insertion of tiles in the order of a method's maps on disk.
 
     Parameters
@@ -163,17 +179,17 @@ def method_curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarra
     tiles : ExplainedTiles
     explained : str or int
         See `ExplainedTiles.target`.
-    places : int array, shape (m,)
-        Of the tiles in the sample.
+    removable : Removable
     method : str
     """
-    return _curves(tiles, explained, places, importance(method, tiles.maps(method, explained)[tiles.sample[places]]))
+    maps = tiles.maps(method, explained)[tiles.sample[removable.places]]
+    return _curves(tiles, explained, removable, importance(method, maps))
 
 
-def _curves(tiles: ExplainedTiles, explained: str | int, places: np.ndarray, order: np.ndarray) -> Curves:
-    index, background = tiles.sample[places], tiles.attributes["background"][places]
-    elevation = tiles.networks.without_gaps(index, background)
-    return removal_curves(partial(_probability, tiles, explained, index), elevation, background, order)
+def _curves(tiles: ExplainedTiles, explained: str | int, removable: Removable, order: np.ndarray) -> Curves:
+    index, background = tiles.sample[removable.places], tiles.attributes["background"][removable.places]
+    elevation, ends = tiles.networks.without_gaps(index, background), (removable.whole, removable.empty)
+    return removal_curves(partial(_probability, tiles, explained, index), elevation, background, order, ends)
 
 
 def _probability(tiles: ExplainedTiles, explained: str | int, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:

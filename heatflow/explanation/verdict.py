@@ -109,8 +109,8 @@ def _with_interval(scores: dict[str, Any], name: str, form: str) -> str:
 
 def _skill(low: float) -> str:
     return (
-        f"The network's AUC is {'' if low > 0.5 else 'not '}significantly above that of a guess, 0.5 "
-        f"(lower end of its interval {low:.3f})."
+        f"The interval of the network's AUC {'lies' if low > 0.5 else 'does not lie'} above 0.5, that of a guess "
+        f"(lower end {low:.3f})."
     )
 
 

@@ -49,16 +49,24 @@ def statistics_around(dataset: DatasetReader, row: np.ndarray, column: np.ndarra
         if not len(here):
             continue
         top, bottom = max(0, start - reach * every), min(dataset.height, stop + reach * every)
-        strip = dataset.read(1, window=Window(0, top, dataset.width, bottom - top)).astype(np.float64)
-        strip = np.pad(strip, ((0, -len(strip) % every), (0, -dataset.width % every)), constant_values=np.nan)
-        for k, window in enumerate(_windows(strip, every, edge)):
+        for k, window in enumerate(_windows(*_cells(dataset, top, bottom, every), edge)):
             out[here, k] = window[cell_row[here] - top // every, cell_column[here]]
     return out
 
 
-def _windows(strip: np.ndarray, every: int, edge: float) -> Iterator[np.ndarray]:
-    """Each statistic at every cell of a strip, in the order of the columns."""
-    z, squares = block_mean(strip, every), block_mean(strip**2, every)
+def _cells(dataset: DatasetReader, top: int, bottom: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of elevation and of its square in the cells of some rows of pixels, float64 (rows, columns) of cells."""
+    parts = []
+    for first, last in pairwise([*range(top, bottom, max(1, BAND // every) * every), bottom]):
+        strip = dataset.read(1, window=Window(0, first, dataset.width, last - first)).astype(np.float64)
+        strip = np.pad(strip, ((0, -len(strip) % every), (0, -dataset.width % every)), constant_values=np.nan)
+        parts.append((block_mean(strip, every), block_mean(strip**2, every)))
+    z, squares = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
+    return z, squares
+
+
+def _windows(z: np.ndarray, squares: np.ndarray, edge: float) -> Iterator[np.ndarray]:
+    """Each statistic at every cell, in the order of the columns, from the `_cells` of some rows."""
     down, right = np.gradient(z, edge)
     fields = {
         "z": z, "z2": z**2, "slope": np.hypot(down, right), "curvature": (ndimage.laplace(z) / edge**2 * 1e6) ** 2,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from heatflow.errors import InputError
 from heatflow.learning.network import NetworkInNetwork
 
+Network = TypeVar("Network", bound=nn.Module)
 COMPILE_PAYS = 1_000_000  # tiles through the network on a GPU; for fewer, compiling takes longer than it saves
 
 
@@ -82,7 +84,7 @@ class Engine:
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
-    def place(self, network: nn.Module) -> nn.Module:
+    def place(self, network: Network) -> Network:
         """The network on the device, in the dtype, its weights in the order of memory that convolutions are fast in."""
         network.to(self.device, self.dtype)
         return network.to(memory_format=torch.channels_last)

@@ -28,7 +28,7 @@ from heatflow.io.vectors import read_features, write_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks, save_networks
-from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.network import NetworkInNetwork, fused
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.ensemble import Ensemble
 from heatflow.prediction.prediction_map import Region, pixels_of
@@ -193,9 +193,8 @@ class Bundle:
             Whether all networks predict everywhere, also what they were trained on.
         """
         settings = self.settings
-        networks = [load_networks(self.folder, fold) for fold in range(settings.folds)]
-        for network in (network for members in networks for network in members):
-            engine.place(network)
+        loaded = (load_networks(self.folder, fold) for fold in range(settings.folds))
+        networks = [[engine.place(fused(network)) for network in members] for members in loaded]
         tiles = read_features(self.folder / "tiles.fgb")
         folds = [f"fold{k}" for k in range(settings.folds)]
         roles = tiles[folds].to_numpy(dtype=object).T

@@ -14,7 +14,7 @@ from heatflow.grid.grids import Grid, TileGrid
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
-from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.network import NetworkInNetwork, fused
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.training_area import TrainingArea
 
@@ -68,9 +68,7 @@ class Ensemble:
         folds, tiles = data.split.scored.tolist(), TileGrid(grid, tile.size, tile.step)
         applicability = AreaOfApplicability.fit(statistics, data.roles[folds])
         areas = [TrainingArea.from_fold(data, fold, tiles, wells, buffer) for fold in folds]
-        networks = [load(fold) for fold in folds]
-        for network in (network for members in networks for network in members):
-            engine.place(network)
+        networks = [[engine.place(fused(network)) for network in load(fold)] for fold in folds]
         return cls(networks, [data.scalings[fold] for fold in folds], areas, applicability, tile, engine)
 
     @property

@@ -135,8 +135,8 @@ def curves_figure(history: pd.DataFrame, classes: int) -> Figure:
             if curves.isna().all(axis=None):
                 continue
             axes.plot(curves.index, curves, color=colour, lw=0.6, alpha=0.6)
-            axes.plot(curves.index, curves.mean(axis=1), color=colour, lw=2.2, label=f"{label}, mean of folds")
-        axes.plot([], [], color="0.5", lw=0.8, label="single folds")
+            axes.plot(curves.index, curves.mean(axis=1), color=colour, lw=2.2, label=f"{label}, mean of networks")
+        axes.plot([], [], color="0.5", lw=0.8, label="single networks")
         if name == "loss":
             axes.axhline(np.log(classes), color="black", ls=":", lw=1, label=f"ln({classes}), a uniform guess")
             axes.set_ylim(top=min(axes.get_ylim()[1], 2 * np.log(classes)))  # spikes of a fold would hide the rest

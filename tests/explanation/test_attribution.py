@@ -99,7 +99,7 @@ def test_batches_do_not_matter(network, tiles, method):
         np.testing.assert_allclose(together[k], alone, atol=1e-5)
 
 
-@pytest.mark.parametrize(("networks", "n_steps", "n_copies"), [(1, STEPS, COPIES), (3, 3, 2)])
+@pytest.mark.parametrize(("networks", "n_steps", "n_copies"), [(1, STEPS, COPIES), (3, STEPS, 2)])
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "smooth_gradient"])
 @pytest.mark.filterwarnings("ignore:Input Tensor")
 def test_batches_agree_with_captum_called_tile_by_tile(network, tiles, method, networks, n_steps, n_copies):

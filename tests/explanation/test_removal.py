@@ -9,7 +9,12 @@ def curves_of_a_sum(importance):
     """Curves of a network that adds up its tile, whose detail lies in one corner."""
     tile = np.zeros((2, 40, 40), dtype=np.float32)
     tile[:, :10, :10] = 1
-    return removal_curves(lambda z: z.sum(axis=(1, 2)) / 100, tile, np.zeros_like(tile), importance(tile))
+
+    def probability(z):
+        return z.sum(axis=(1, 2)) / 100
+
+    ends = probability(tile), probability(0 * tile)
+    return removal_curves(probability, tile, np.zeros_like(tile), importance(tile), ends)
 
 
 def test_deletion_and_insertion_of_a_sum_are_known():
@@ -22,7 +27,7 @@ def test_deletion_and_insertion_of_a_sum_are_known():
     assert (area(insertion) > 0.85).all()
     backwards = curves_of_a_sum(lambda tile: -tile)
     assert (area(backwards.deletion) > 0.75).all()  # a trapezium between the last two shares
-    none = removal_curves(lambda z: z.sum(), *[np.empty((0, 40, 40))] * 3)
+    none = removal_curves(lambda z: z.sum(), *[np.empty((0, 40, 40))] * 3, [np.empty(0)] * 2)
     assert none.deletion.shape == (0, len(STEPS))
 
 

@@ -53,7 +53,7 @@ def test_curves_figure_cuts_spikes_that_would_hide_the_rest():
     assert [line.get_ydata().tolist() for line in accuracy.lines[2:3]] == [[0.5, 0.5]]
     unmeasured = history.assign(validation_loss=np.nan, validation_accuracy=np.nan)
     labels = [line.get_label() for line in figures.curves_figure(unmeasured, 2).axes[1].lines]
-    assert [text for text in labels if not text.startswith("_")] == ["training, mean of folds", "single folds"]
+    assert [text for text in labels if not text.startswith("_")] == ["training, mean of networks", "single networks"]
 
 
 @pytest.mark.parametrize("folds", [2, 20])
