@@ -20,6 +20,7 @@ from heatflow.io.rasters import open_written, read_around
 from heatflow.io.untrusted import vector_file
 
 FARTHEST = 20_000.0  # m from a tile within which known features count
+AHEAD = 32  # tiles whose terrain is read before the first of them is done
 BACKGROUND = 3_000.0  # m, standard deviation of the Gaussian that smooths terrain
 
 
@@ -97,12 +98,14 @@ class TileAttributes:
         tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
             corners = [*zip(tops, lefts, strict=True)]
-            around = (read_around(terrain, *corner, size, margin) for corner in corners)  # read by one thread,
-            features = (self._features(*corner) for corner in corners)  # and rasterised by it
-            for k, tile in enumerate(pool.map(self._attributes, around, features)):
-                for name, array in tile.items():
-                    arrays.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[k] = array
-                on_tile()
+            for first in range(0, len(corners), AHEAD):
+                part = corners[first : first + AHEAD]
+                around = (read_around(terrain, *corner, size, margin) for corner in part)  # read by one thread,
+                features = (self._features(*corner) for corner in part)  # and rasterised by it
+                for k, tile in enumerate(pool.map(self._attributes, around, features), start=first):
+                    for name, array in tile.items():
+                        arrays.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[k] = array
+                    on_tile()
         return arrays
 
     def _pixels(self, metres: float) -> int:
