@@ -13,6 +13,7 @@
 # make stability      the default run with other seeds, precisions and vector units: what changes (an hour)
 # make regions        the default run up to the evaluation on ten other demo regions (half an hour): benchmarks/REGIONS.md
 # make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
+# make greatbasin ELEVATION=... WELLS=...  the Great Basin from raw files (six minutes): benchmarks/greatbasin.json
 # make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
@@ -20,7 +21,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability regions calibration torture bench
+.PHONY: run test test-all lint house dvc docs fetch compare ablation learning-curve coverage stability regions calibration greatbasin torture bench
 
 run: $(VENV)/installed
 	@dvc repro
@@ -73,6 +74,9 @@ regions: $(VENV)/installed
 
 calibration: $(VENV)/installed
 	@python -m benchmarks.calibration
+
+greatbasin: $(VENV)/installed
+	@python -m benchmarks.greatbasin $(ELEVATION) $(WELLS)
 
 torture: $(VENV)/installed
 	@python -m benchmarks.torture

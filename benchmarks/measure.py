@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 EDGE, PRODUCTS = 2048, 8  # edge of the matrices whose product gives the ceiling, and how many are made at a time
 TORCH_FREE = ("demo", "terrain", "wells", "tile", "filter", "split", "normalize")
@@ -69,6 +70,28 @@ def apart(candidates: dict[str, tuple[Any, ...]], rounds: int) -> dict[str, floa
 def times(other: float, own: float) -> str:
     """How many times longer the other takes."""
     return f"{other / own:.2g}" if other < own else f"{other / own:.1f}"
+
+
+def run_stages(
+    folder: Path, params: dict[str, Any], stages: Iterable[str], environment: Mapping[str, str] | None = None
+) -> None:
+    """Run stages by params in a folder, each in a process of its own, as DVC would but without its cache.
+
+    Parameters
+    ----------
+    folder : Path
+        What earlier stages made may be there.
+    params : dict
+        Of params.yaml.
+    stages : iterable of str
+    environment : mapping of str to str, optional
+        Variables that differ from those of this process.
+    """
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "metrics").mkdir(exist_ok=True)
+    variables = os.environ | (environment or {}) | {"PYTHONPATH": str(ROOT)}
+    for stage in stages:
+        subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, env=variables, check=True)
 
 
 def matrix_product(dtype: torch.dtype) -> Callable[[], object]:

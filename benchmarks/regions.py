@@ -7,10 +7,6 @@ regions: unlike those of a single run, these hold the luck of the region.
 """
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,10 +16,11 @@ import pandas as pd
 import yaml
 from scipy.stats import t
 
+from benchmarks.measure import run_stages
 from heatflow.config.load import load
 from heatflow.evaluation.baselines import TERRAIN
 from heatflow.io.atomic import replacing
-from heatflow.io.text import markdown_table, read_csv, write_csv
+from heatflow.io.text import markdown_table, read_csv, read_json, write_csv
 from heatflow.learning.checkpoints import fingerprint
 from heatflow.pipeline import code_of
 from stages import _paths as at
@@ -40,14 +37,8 @@ def measure(seed: int) -> dict[str, Any]:
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     params["demo"]["seed"] = seed
     with tempfile.TemporaryDirectory(dir=at.DATA) as name:
-        folder = Path(name)
-        (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        (folder / "metrics").mkdir()
-        environment = os.environ | {"PYTHONPATH": str(at.CODE)}
-        for stage in STAGES:
-            subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, env=environment, check=True)
-        evaluation = json.loads((folder / at.EVALUATION).read_text(encoding="utf-8"))
-    return headline(evaluation)
+        run_stages(Path(name), params, STAGES)
+        return headline(read_json(Path(name) / at.EVALUATION))
 
 
 def headline(evaluation: dict[str, Any]) -> dict[str, Any]:

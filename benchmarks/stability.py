@@ -7,9 +7,6 @@ benchmarks/STABILITY.md says how far each headline number spreads, and which con
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -19,10 +16,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from benchmarks.measure import run_stages
 from heatflow.config.load import load
 from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
-from heatflow.io.text import markdown_table, read_csv, write_csv
+from heatflow.io.text import markdown_table, read_csv, read_json, write_csv
 from heatflow.learning.checkpoints import fingerprint
 from heatflow.pipeline import code_of
 from stages import _paths as at
@@ -64,19 +62,14 @@ def measure(run: Run) -> dict[str, Any]:
     """Run the stages in a folder beside the data, and return the headline numbers and the conclusions in words."""
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     params["train"] |= run.train
-    environment = os.environ | run.environment | {"PYTHONPATH": str(at.CODE)}
     with tempfile.TemporaryDirectory(dir=at.DATA) as name:
         folder = Path(name)
-        (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         (folder / "data").mkdir()
-        (folder / "metrics").mkdir()
         for path in at.DATA.resolve().iterdir():
             if path.name not in {folder.name, *(own.name for own in OWN)}:
                 (folder / "data" / path.name).symlink_to(path)
-        for stage in STAGES:
-            subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, env=environment, check=True)
-        evaluation, saliency = (json.loads((folder / path).read_text()) for path in (at.EVALUATION, SALIENCY_METRICS))
-    return headline(evaluation, saliency)
+        run_stages(folder, params, STAGES, run.environment)
+        return headline(*(read_json(folder / path) for path in (at.EVALUATION, SALIENCY_METRICS)))
 
 
 def headline(evaluation: dict[str, Any], saliency: dict[str, Any]) -> dict[str, Any]:
