@@ -4,7 +4,7 @@ It makes synthetic regions of four kinds, whose right answer is known, trains th
 rules of docs/saliency.md whether they use structure. Only the stages that the verdict needs are run, with one network
 for each fold. Regions run side by side, each in one process with one thread. A region is a row of
 benchmarks/calibration.csv as soon as it is done; rows that are there for the same code and params are not computed
-again. benchmarks/CALIBRATION.md says how often each answer was given.
+again. The verdicts follow from the numbers of a row by the rules of today. benchmarks/CALIBRATION.md counts them.
 """
 
 import argparse
@@ -60,6 +60,7 @@ ORDER = {kind: number for number, kind in enumerate(KINDS)}
 NETWORKS = 1  # of each fold: the luck of training, which no interval holds then, is larger than with the default three
 STAGES = (demo, terrain, wells, tile, filter, split, normalize, train)
 NUMBERS = ("excess", "effect", "beyond_relief")
+VERDICTS = ["verdict", "verdict_without_lookalikes"]
 ANSWERS = (USES, RELIEF, NOT, OPEN)
 TRUTH = {  # what decides heat, in words of the table
     "structure": "structures", "null": "nothing in the terrain", "erased": "structures that the terrain does not show",
@@ -70,9 +71,7 @@ TRUTH = {  # what decides heat, in words of the table
 def key_of_regions(params: dict[str, Any]) -> str:
     """Digest of the code and the params that a row comes from."""
     paths = [Path(str(stage.__file__)) for stage in STAGES] + [at.CODE / "heatflow/explanation/effect.py"]
-    code = sorted(
-        {name for path in [*paths, at.CODE / "heatflow/explanation/verdict.py"] for name in code_of(path, at.CODE)}
-    )
+    code = sorted({name for path in paths for name in code_of(path, at.CODE)})
     return fingerprint([params], [at.CODE / name for name in code])[:7]
 
 
@@ -92,7 +91,7 @@ def measure(case: tuple[str, int], params: dict[str, Any]) -> dict[str, Any]:
 
 
 def judge(p: Params) -> dict[str, Any]:
-    """The verdict on the region in this folder, also as it were without look-alikes, and the numbers that decided."""
+    """The numbers that decide the verdict on the region in this folder."""
     data, engine = FoldData.load(at.FOLD_DATA, p.tile.margin), Engine.choose(p.train.device, "float32", compile=False)
     predicted = predict_out_of_fold(data, partial(load_networks, at.MODELS), engine)
     label, (row, col) = (data.table["label"].to_numpy(), (data.table[name].to_numpy() for name in ("row", "col")))
@@ -114,10 +113,16 @@ def judge(p: Params) -> dict[str, Any]:
     effect, alone = (structure_effect(structures, controls, p.split.seed) for controls in (alike, None))
     numbers = {f"{name}{end}": effect[f"{name}{end}"] for name in NUMBERS for end in ("", "_low", "_high")}
     return {
-        "verdict": answer(auc["low"], effect), "verdict_without_lookalikes": answer(auc["low"], alone),
         "auc": auc["value"], "auc_low": auc["low"], "tiles": effect["tiles"], "p": effect["p"],
         "p_without_lookalikes": alone["p"], **numbers,
     }  # fmt: skip
+
+
+def verdicts(row: pd.Series) -> pd.Series:
+    """The verdict on a region, and as it would be without look-alikes, from its numbers."""
+    alone = {f"effect{end}": row[f"beyond_relief{end}"] for end in ("", "_low", "_high")}
+    effects = dict(row), dict(row) | alone | {"p": row["p_without_lookalikes"]}
+    return pd.Series([answer(row["auc_low"], effect) for effect in effects], VERDICTS)
 
 
 def share(times: int, of: int) -> str:
@@ -164,6 +169,14 @@ def page(table: pd.DataFrame) -> str:
     ]) + "\n"  # fmt: skip
 
 
+def keep(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Write the rows, in order, with the verdicts by the rules of today."""
+    table = table.sort_values(["kind", "seed"], key=lambda of: of.map(ORDER.get) if of.name == "kind" else of)
+    table[VERDICTS] = table.apply(verdicts, axis=1)
+    write_csv(path, table)
+    return table
+
+
 def main() -> None:
     """Compute the regions that are missing, and write the table and the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
@@ -183,11 +196,10 @@ def main() -> None:
     todo = [case for case in product(options.kinds, range(first, last + 1)) if case not in there]
     todo.sort(key=lambda case: case[1])  # all kinds of a seed, then those of the next
     for result in map_in_order(partial(measure, params=params), todo, memory=MEMORY):
-        row = pd.DataFrame([{"key": key} | result])
-        table = pd.concat([table, row]) if len(table) else row
-        table = table.sort_values(["kind", "seed"], key=lambda of: of.map(ORDER.get) if of.name == "kind" else of)
-        write_csv(options.results, table)
-        print(f"{result['kind']} {result['seed']}: {result['verdict']}", flush=True)
+        row = pd.DataFrame([{"key": key} | dict.fromkeys(VERDICTS) | result])
+        table = keep(pd.concat([table, row]) if len(table) else row, options.results)
+        print(f"{result['kind']} {result['seed']}", flush=True)
+    table = keep(table, options.results)
     with replacing(options.results.with_name("CALIBRATION.md")) as beside:
         beside.write_text(page(table), encoding="utf-8")
     print(page(table))

@@ -9,10 +9,28 @@ from benchmarks.calibration import KINDS, page, share
 from heatflow.config.schema import Params
 from heatflow.explanation.verdict import OPEN, RELIEF, USES
 
+NUMBERS = {
+    USES: {"excess": (0.2, 0.15, 0.25), "effect": (0.3, 0.2, 0.4)},
+    RELIEF: {"excess": (0.2, 0.15, 0.25), "effect": (0, -0.05, 0.05)},
+    OPEN: {"excess": (0.2, -0.2, 0.6), "effect": (0.2, -0.2, 0.6)},
+}
+
+
+def numbers(verdict):
+    """Numbers of a region that lead to a verdict, and to none where look-alikes are not known."""
+    of = NUMBERS[verdict] | {"beyond_relief": NUMBERS[OPEN]["effect"]}
+    ends = {name + end: of[name][k] for name in of for k, end in enumerate(("", "_low", "_high"))}
+    return {"auc": 0.8, "auc_low": 0.7, "p": 0.001, "p_without_lookalikes": 0.5} | ends
+
 
 def row(kind, seed, verdict):
-    numbers = dict.fromkeys(("auc", *calibration.NUMBERS), 0.1)
-    return {"kind": kind, "seed": seed, "verdict": verdict, "verdict_without_lookalikes": OPEN} | numbers
+    return {"kind": kind, "seed": seed} | numbers(verdict)
+
+
+def table(*rows):
+    of_rows = pd.DataFrame(rows)
+    of_rows[calibration.VERDICTS] = of_rows.apply(calibration.verdicts, axis=1)
+    return of_rows
 
 
 def test_intervals_are_exact():
@@ -21,10 +39,9 @@ def test_intervals_are_exact():
 
 
 def test_answers_are_counted_by_kind():
-    table = pd.DataFrame(
-        [row("structure", 1, USES), row("structure", 2, OPEN), row("relief", 1, RELIEF), row("relief", 2, USES)]
+    text = page(
+        table(row("structure", 1, USES), row("structure", 2, OPEN), row("relief", 1, RELIEF), row("relief", 2, USES))
     )
-    text = page(table)
     with_lookalikes, without = text.split("as if no look-alikes")
     assert "| structure | structures | 1 of 2 (1.3 % to 98.7 %) | 0 | 0 | 1 |" in with_lookalikes
     assert "| relief | structures and look-alikes alike | 1 of 2 (1.3 % to 98.7 %) | 1 | 0 | 0 |" in with_lookalikes
@@ -67,9 +84,10 @@ def test_rows_that_are_there_are_not_computed_again(measured, monkeypatch, tmp_p
     monkeypatch.setattr("sys.argv", [*command, "--seeds", "1", "2"])
     calibration.main()
     assert measured == [("null", 1), ("relief", 1)]
-    table = pd.read_csv(results, keep_default_na=False)
-    assert table["kind"].tolist() == ["null", "null", "relief", "relief"]
-    assert table["seed"].tolist() == [1, 2, 1, 2]
+    rows = pd.read_csv(results, keep_default_na=False)
+    assert rows["kind"].tolist() == ["null", "null", "relief", "relief"]
+    assert rows["seed"].tolist() == [1, 2, 1, 2]
+    assert set(rows["verdict"]) == {USES}
     assert "2 of 2" in (tmp_path / "CALIBRATION.md").read_text()
     monkeypatch.setattr(calibration, "key_of_regions", lambda params: "other code")
     measured.clear()
@@ -78,4 +96,4 @@ def test_rows_that_are_there_are_not_computed_again(measured, monkeypatch, tmp_p
 
 
 def test_no_share_is_of_nothing():
-    assert np.all([len(page(pd.DataFrame([row(kind, 1, OPEN)]))) > 0 for kind in KINDS])
+    assert np.all([len(page(table(row(kind, 1, OPEN)))) > 0 for kind in KINDS])

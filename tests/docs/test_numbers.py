@@ -1,4 +1,5 @@
-"""The README's numbers of the demo are those of the committed metrics."""
+"""The README's numbers are those of the committed metrics: of the demo the pipeline's, of the Great Basin those of
+benchmarks/greatbasin.json."""
 
 import json
 import re
@@ -16,6 +17,9 @@ BASELINES = {
     "the same and the regional trend, linear": "terrain_trend_linear", "terrain around points": "local",
     "random convolutional features": "random_features",
 }  # fmt: skip
+
+
+GREAT_BASIN = json.loads((ROOT / "benchmarks/greatbasin.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +50,10 @@ def numbers(cell):
     return [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", cell)]
 
 
-def test_scores_of_the_demo(evaluation):
-    tiles, accuracy, guess, auc, site, ceiling = cells("demo region")[:6]
+@pytest.mark.parametrize("region", ["demo region", "Great Basin, from raw data"])
+def test_scores(evaluation, region):
+    evaluation = evaluation if region == "demo region" else GREAT_BASIN["evaluation"]
+    tiles, accuracy, guess, auc, site, ceiling = cells(region)[:6]
     assert numbers(tiles) == [evaluation["tiles"]]
     assert numbers(accuracy) == interval(evaluation, "accuracy", 100)
     assert numbers(guess) == pytest.approx([100 * evaluation["baseline"]["constant"]["accuracy"]], abs=0.051)
@@ -61,13 +67,14 @@ def test_every_baseline_is_in_the_table(evaluation):
 
 
 @pytest.mark.parametrize(("title", "name"), BASELINES.items())
-def test_differences_from_baselines_on_the_demo(evaluation, title, name):
-    skill = evaluation["skill"][name]
-    for cell, metric in zip(cells(title)[:2], ("auc_high", "site_auc"), strict=True):
-        auc, *difference = numbers(cell)
-        assert auc == pytest.approx(evaluation["baseline"][name][metric], abs=0.00056)
-        assert difference == interval(skill, metric)
-    assert cells(title)[0].endswith(skill["verdict"].removesuffix(" of"))
+def test_differences_from_baselines(evaluation, title, name):
+    for column, of in ((0, evaluation), (2, GREAT_BASIN["evaluation"])):
+        skill = of["skill"][name]
+        for cell, metric in zip(cells(title)[column : column + 2], ("auc_high", "site_auc"), strict=True):
+            auc, *difference = numbers(cell)
+            assert auc == pytest.approx(of["baseline"][name][metric], abs=0.00056)
+            assert difference == interval(skill, metric)
+        assert cells(title)[column].endswith(skill["verdict"].removesuffix(" of"))
 
 
 @pytest.mark.parametrize("name", ["gradient", "guided_backprop", "grad_cam"])
@@ -87,12 +94,24 @@ def test_the_checks_of_maps_in_docs_saliency(saliency, name):
 def test_what_the_demo_says_of_structure(saliency):
     effect, cam = saliency["effects"]["structures"], saliency["methods"]["grad_cam"]["structures"]
     assert cells("verdict")[0] == f"**{saliency['verdict']['answer']}**"
-    assert numbers(cells("lost without the known structures")[0]) == interval(effect, "lost")
-    assert numbers(cells("lost without terrain")[0]) == interval(effect, "lost_elsewhere")
-    assert numbers(cells("lost without look-alikes")[0]) == interval(effect, "lost_lookalikes")
-    assert numbers(cells("effect, structures minus")[0])[:3] == interval(effect, "effect")
-    assert numbers(cells("beyond terrain of similar relief")[0]) == interval(effect, "beyond_relief")
-    assert numbers(cells("AUC of Grad-CAM")[0]) == interval(cam, "auc")
-    assert numbers(cells("the same among equally steep")[0]) == interval(cam, "auc_as_steep")
+    assert numbers(cells("smoothing the known structures away")[0]) == interval(effect, "lost")
+    assert numbers(cells("smoothing terrain of the same shape")[0]) == interval(effect, "lost_elsewhere")
+    assert numbers(cells("smoothing look-alikes away")[0]) == interval(effect, "lost_lookalikes")
+    assert numbers(cells("effect: structures minus")[0])[:3] == interval(effect, "effect")
+    assert numbers(cells("as if look-alikes were not known")[0]) == interval(effect, "beyond_relief")
+    for title, score in (("AUC of Grad-CAM", "auc"), ("the same among equally steep", "auc_as_steep")):
+        *of_map, control = numbers(cells(title)[0])
+        best = max(saliency["controls"], key=lambda name: saliency["controls"][name][score])
+        assert of_map == interval(cam, score)
+        assert f"{best}, {saliency['controls'][best][score]:.3f}" in cells(title)[0], control
     failed = [name for name, method in saliency["methods"].items() if not method["passed"]]
     assert cells("maps that fail")[0] == ", ".join(TITLES[name] for name in failed)
+
+
+def test_what_the_great_basin_says_of_structure():
+    saliency = GREAT_BASIN["saliency"]
+    answer = saliency["verdict"]["answer"]
+    assert cells("verdict")[1].startswith(f"**{answer}**")
+    assert numbers(cells("effect: structures minus")[1])[:3] == interval(saliency["effects"]["range_front"], "effect")
+    failed = [name for name, method in saliency["methods"].items() if not method["passed"]]
+    assert cells("maps that fail")[1] == ", ".join(TITLES[name] for name in failed)

@@ -42,7 +42,8 @@ ELSEWHERE = {
 # Made-up paths, and the report's width and length, which take minutes.
 SMALL = {
     "/path/shared/": "shared/", "/path/elevation_30s.tif": "data/demo/elevation.tif",
-    "/path/heatflow_ghfdb2024.csv": "heatflow.csv",
+    "/path/heatflow_ghfdb2024.csv": "heatflow.csv", "/path/dem.tif": "data/demo/elevation.tif",
+    "/path/wells.csv": "heatflow.csv",
     " --at -111.5,38.9": "", "[96,256,384]": "[4,4,4]", "epochs=100": "epochs=2",
 }  # fmt: skip
 
