@@ -11,6 +11,7 @@ USES, RELIEF, NOT, OPEN = (
     "uses structure", "uses local relief, not its arrangement", "does not use structure", "cannot be told",
 )  # fmt: skip
 MARGIN = 0.1  # standard deviations of the log-odds: an effect that is surely smaller, either way, is none
+LEAST = 0.05  # of the same: an effect that is not surely larger may be the luck of training
 
 
 def answer(skill_low: float, effect: dict[str, Any]) -> str:
@@ -43,12 +44,12 @@ def answer(skill_low: float, effect: dict[str, Any]) -> str:
 
 
 def size(effect: dict[str, Any], name: str) -> str:
-    """ "none" where the interval lies within MARGIN of 0, "positive" where it lies above 0 and not below MARGIN; or
+    """ "none" where the interval lies within MARGIN of 0, "positive" where it lies above LEAST and not below MARGIN; or
     "open"."""
     low, high = effect[f"{name}_low"], effect[f"{name}_high"]
     if low > -MARGIN and high < MARGIN:
         return "none"
-    return "positive" if low > 0 else "open"
+    return "positive" if low > LEAST else "open"
 
 
 def verdict(
@@ -115,7 +116,11 @@ def _skill(low: float) -> str:
 
 
 def _effect(feature: str, effect: dict[str, Any]) -> list[str]:
-    words = {"positive": "surely more", "none": f"no more, within {MARGIN} either way", "open": "not sure to be either"}
+    words = {
+        "positive": f"surely more than {LEAST}",
+        "none": f"no more, within {MARGIN} either way",
+        "open": "not sure to be either",
+    }
     return [
         f"Smoothing the {feature} away costs {_with_interval(effect, 'excess', '+.3f')} standard deviations of the "
         f"log-odds beyond smoothing terrain under masks of other tiles: {words[size(effect, 'excess')]} "

@@ -22,7 +22,7 @@ ANSWERS = {
     "uses local relief, not its arrangement": "No: it uses relief, not its arrangement.",
 }  # fmt: skip
 UNDECIDED = (
-    "A yes needs skill above a guess and an effect that is surely above 0; a no needs one that is surely near 0."
+    "A yes needs skill above a guess and an effect that is surely not just luck; a no needs one that is surely near 0."
 )
 CARD, NAMES = 350, 128  # widths of a chart in a card, and of its names
 PIXELS, MOST_PLACES = 420, 12  # of the map in a card

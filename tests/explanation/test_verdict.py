@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from heatflow.explanation.verdict import MARGIN, NOT, OPEN, RELIEF, USES, answer, size, verdict
+from heatflow.explanation.verdict import LEAST, MARGIN, NOT, OPEN, RELIEF, USES, answer, size, verdict
 
 
 def effect(excess, arrangement, p=0.001):
@@ -16,7 +16,7 @@ def effect(excess, arrangement, p=0.001):
     return found | {"p": p, "tiles": 40, "tiles_with_features": 60, "control": "look-alikes"}
 
 
-SURE, SMALL, WIDE = (0.05, 0.3), (-0.04, 0.06), (-0.05, 0.3)
+SURE, SMALL, WIDE, SLIGHT = (0.06, 0.3), (-0.04, 0.06), (-0.05, 0.3), (0.01, 0.12)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ SURE, SMALL, WIDE = (0.05, 0.3), (-0.04, 0.06), (-0.05, 0.3)
         (0.49, SURE, SMALL, 0.6, OPEN),
         (0.6, SURE, (0.01, 0.09), 0.001, RELIEF),  # above 0, and surely within the margin
         (0.6, SURE, WIDE, 0.2, OPEN),
+        (0.6, SURE, SLIGHT, 0.02, OPEN),  # above 0, but it may be the luck of training
+        (0.6, SLIGHT, SURE, 0.001, OPEN),
         (0.6, SMALL, SMALL, 0.6, NOT),
         (0.49, SMALL, SMALL, 0.6, NOT),
         (0.6, (-0.3, -0.1), SMALL, 0.6, OPEN),
@@ -45,7 +47,7 @@ def test_answers_by_the_stated_rules(skill_low, excess, arrangement, p, given):
 def test_an_interval_is_of_one_size_only():
     grid = np.linspace(-0.3, 0.3, 25)
     for low, high in ((a, b) for a, b in product(grid, grid) if a <= b):
-        inside, above = low > -MARGIN and high < MARGIN, low > 0 and high >= MARGIN
+        inside, above = low > -MARGIN and high < MARGIN, low > LEAST and high >= MARGIN
         assert not (inside and above)
         expected = "none" if inside else "positive" if above else "open"
         assert size({"effect_low": low, "effect_high": high}, "effect") == expected
