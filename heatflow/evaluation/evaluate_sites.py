@@ -65,13 +65,14 @@ def evaluate_sites(data: FoldData, sites: geopandas.GeoDataFrame, predictions: P
     label, members = classify(residual, tile.edges), predictions.site_members()
     p = predictions.mean()[of_tile] if members is None else members.mean(axis=0)
     sets = sets_out_of_fold(p, label, of_tile, block)
-    size = np.array([str(k + 1) for k in range(tile.n_classes)])
+    names, sizes = pd.Index(tile.class_names), pd.Index([str(k + 1) for k in range(tile.n_classes)])
+    area = pd.Index(["inside", "outside"])
     groups = {
-        "class": pd.Categorical.from_codes(label, tile.class_names),
-        "classes in the set": pd.Categorical.from_codes(sets.sum(axis=1) - 1, size),
+        "class": pd.Categorical.from_codes(label, names),
+        "classes in the set": pd.Categorical.from_codes(sets.sum(axis=1) - 1, sizes),
         "km to a site of another tile": distance_class(to_other_tiles(place, of_tile)),
         "km to a training site": distance_class(to_training(place, of_tile, data.roles)),
-        "area of applicability": pd.Categorical.from_codes(np.where(inside[of_tile], 0, 1), ["inside", "outside"]),
+        "area of applicability": pd.Categorical.from_codes(np.where(inside[of_tile], 0, 1), area),
     }
     p_high = p[:, tile.first_high :].sum(axis=1)
     measured = residual > tile.binary_edge, p_high, place, of_tile, fold[of_tile], block
