@@ -82,6 +82,8 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--crs", help="of the map, in metres; by default the raster's own (terrain.crs)")
     predict.add_argument("--wells", metavar="TABLE", help="wells of the region to score the predictions on")
     at = "a place to print the prediction of, or a table of points; may be given again"
+    near = "also predict sites with the residuals of those wells (map.near_wells)"
+    predict.add_argument("--near-wells", action="store_true", help=near)
     predict.add_argument("--at", action="append", default=[], metavar="LON,LAT", help=at)
     setting = "any param of terrain, wells or map, as in params.yaml; may be given again"
     predict.add_argument(
@@ -96,6 +98,7 @@ def _predict(options: argparse.Namespace) -> int:
     from heatflow.predict import Request, predict
 
     settings = [*options.settings, *([f"terrain.crs={json.dumps(options.crs)}"] if options.crs else [])]
+    settings += ["map.near_wells=true"] if options.near_wells else []
     everything = options.model, options.elevation, options.out, options.wells
     predict(Request(*everything, tuple(options.at), tuple(settings), options.all_networks))
     return 0

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import heatflow
 from heatflow.config.schema import Map, Section, Terrain, Train, Wells
 from heatflow.errors import InputError
+from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.geo.elevation import Elevation, open_elevation
 from heatflow.geo.terrain import write_terrain
 from heatflow.geo.warp import source_pixel, working_grid
@@ -30,6 +31,7 @@ from heatflow.io.vectors import read_features, write_features
 from heatflow.learning.checkpoints import Checkpoints, fingerprint
 from heatflow.learning.engine import Engine
 from heatflow.prediction.bundle import FIXED, MANIFEST, Bundle, RegionFiles
+from heatflow.prediction.near_wells import NO_SITES, KnownSites
 from heatflow.prediction.places import OUTSIDE, PlaceTask, Squares, place_table, predict_squares
 from heatflow.prediction.prediction_map import CACHE, MapTask, PredictionMap, Region, predict_map
 from heatflow.prediction.well_scores import WellScores, score_wells
@@ -117,6 +119,8 @@ def predict(request: Request) -> None:
     with library_messages(), rasterio.Env(**GDAL | {"GDAL_CACHEMAX": CACHE}):
         bundle = Bundle.open(request.model)
         settings = read_settings(bundle, request.settings)
+        if settings.map.near_wells and request.wells is None:
+            raise InputError("--near-wells: there are no wells whose residuals are known; give them with --wells TABLE")
         _check_folder(request.out)
         engine = Engine.choose(settings.device, "float32", compile=False)
         with open_elevation(request.elevation, settings.terrain) as source:
@@ -130,10 +134,15 @@ def predict(request: Request) -> None:
         )  # fmt: skip
         prediction = _predict_map(files, settings, bundle, kept)
         points = PlaceTask(files, bundle.settings.filter.min_valid)
-        table = predict_places(points, inputs.places)
+        table = predict_places(points, inputs.places, bundle.settings.sets)
         scores = _score(points, bundle, wells)
+        if settings.map.near_wells and scores is not None:
+            above = f"above_{bundle.settings.tile.binary_edge:g}"
+            known = KnownSites.fit(scores.sites, scores.sites[above].to_numpy(), bundle.settings.tile.binary_edge)
+            scores = replace(scores, metrics=scores.metrics | {"near_wells": known.summary()})
+            prediction, table = known.on_map(prediction), _near_wells(known, table, inputs.places, above)
         _write(request, bundle, inputs, prediction, table, scores, kept)
-    say(messages.region_lines(prediction, table, scores, request.out))
+    say(messages.region_lines(prediction, table, scores, bundle.settings.sets, request.out))
     kept.clear()
     shutil.rmtree(kept.folder.parent, ignore_errors=True)
 
@@ -149,7 +158,7 @@ def read_settings(bundle: Bundle, texts: tuple[str, ...]) -> Settings:
     trained = bundle.settings
     content: dict[str, dict[str, Any]] = {
         "terrain": trained.terrain.model_dump(), "wells": {"background": trained.background.model_dump()},
-        "map": trained.map.model_dump(), "train": {},
+        "map": trained.map.model_dump() | {"near_wells": False}, "train": {},
     }  # fmt: skip
     for text in texts:
         key, equals, value = text.partition("=")
@@ -292,11 +301,13 @@ def _prepare(source: Elevation, inputs: Inputs, settings: Settings, kept: Checkp
 def _predict_map(files: RegionFiles, settings: Settings, bundle: Bundle, kept: Checkpoints) -> PredictionMap:
     task = MapTask(files, bundle.settings.filter.min_valid, sites=True, kept=kept)
     region: Region = task.opened
+    if settings.map.near_wells and not region.ensemble.has_sites:
+        raise InputError(NO_SITES)
     with progress(len(region.windows.starts(region.windows.grid.height)), "map", "row of windows") as bar:
         return predict_map(task, settings.map.top, bar.update)
 
 
-def predict_places(task: PlaceTask, places: geopandas.GeoDataFrame) -> pd.DataFrame:
+def predict_places(task: PlaceTask, places: geopandas.GeoDataFrame, sets: PredictionSets) -> pd.DataFrame:
     """Predictions of places, in their order.
 
     Parameters
@@ -304,6 +315,7 @@ def predict_places(task: PlaceTask, places: geopandas.GeoDataFrame) -> pd.DataFr
     task : PlaceTask
     places : GeoDataFrame
         Points in the CRS of the terrain with ``name``.
+    sets : PredictionSets
 
     Returns
     -------
@@ -319,19 +331,28 @@ def predict_places(task: PlaceTask, places: geopandas.GeoDataFrame) -> pd.DataFr
     x, y = (getattr(places.geometry[on], axis) for axis in "xy")
     squares = Squares.around(*grid.position(x, y), grid, region.windows.size)
     found = predict_squares(task, squares)
-    predicted = place_table(found, ensemble.tile, ensemble.applicability.threshold, task.min_valid)
+    predicted = place_table(found, ensemble.tile, ensemble.applicability.threshold, task.min_valid, sets)
     predicted.index = table.index[on]
     joined = table.join(predicted)
     return joined.assign(reason=joined["reason"].where(on, OUTSIDE))
+
+
+def _near_wells(known: KnownSites, table: pd.DataFrame, places: geopandas.GeoDataFrame, above: str) -> pd.DataFrame:
+    """The table of places with ``near_wells``: the probability with the wells near it, NaN where none is predicted."""
+    if table.empty:
+        return table
+    p_high = table[above].to_numpy(dtype=np.float64)
+    near, there = np.full(len(table), np.nan), np.isfinite(p_high)
+    near[there] = known.correct(p_high[there], shapely.get_coordinates(places.geometry.array)[there])
+    return table.assign(near_wells=near)
 
 
 def _score(task: PlaceTask, bundle: Bundle, wells: Path | None) -> WellScores | None:
     if wells is None:
         return None
     with progress(0, "wells", "part") as bar:
-        return score_wells(
-            task, read_features(wells), bundle.settings.filter, bundle.settings.block_size, on_done=bar.update
-        )
+        rules = bundle.settings.filter, bundle.settings.block_size, bundle.settings.sets
+        return score_wells(task, read_features(wells), *rules, on_done=bar.update)
 
 
 def _write(request: Request, bundle: Bundle, inputs: Inputs, prediction: PredictionMap, places: pd.DataFrame,

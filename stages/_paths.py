@@ -27,6 +27,7 @@ MODELS = DATA / "models"
 CHECKPOINTS = DATA / ".checkpoints"  # no output: DVC removes outputs before a run, and training could not resume
 PREDICTIONS = DATA / "predictions.fgb"
 SITE_PREDICTIONS = DATA / "site_predictions.fgb"
+PREDICTION_SETS = DATA / "prediction_sets.json"
 SALIENCY = DATA / "saliency"
 MAP = DATA / "map"
 BUNDLE = DATA / "bundle"

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.atomic import replacing
 from heatflow.io.rasters import open_written
@@ -14,14 +15,14 @@ from heatflow.prediction.prediction_map import pixels_of
 from heatflow.prediction.training_area import TrainingArea
 from heatflow.present.messages.prediction import bundle_lines
 from heatflow.present.model_card import NUMBERS, model_card
-from stages._paths import BUNDLE, FOLD_DATA, METRICS, MODELS, TERRAIN, WELLS
+from stages._paths import BUNDLE, FOLD_DATA, METRICS, MODELS, PREDICTION_SETS, TERRAIN, WELLS
 from stages._runner import read_params, run, say
 
 PARAMS = (
     "data.elevation", "data.wells", "augment", "filter", "map", "model", "normalize", "split.block_size",
     "split.buffer", *(f"terrain.{name}" for name in TERRAIN_OF_TRAINING), "tile", "train", "wells.background",
 )  # fmt: skip
-INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, *(METRICS / f"{name}.json" for name in NUMBERS))
+INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTION_SETS, *(METRICS / f"{name}.json" for name in NUMBERS))
 PACKAGES = ("heatflow", "numpy", "torch")
 
 
@@ -36,6 +37,7 @@ def main() -> None:
         versions=versions, folds=len(folds), terrain=terrain_of_training(p.terrain), tile=p.tile, filter=p.filter,
         map=p.map, source_pixel=numbers["terrain"]["source_pixel"], block_size=p.split.block_size,
         background=p.wells.background, scalings=[data.scalings[fold] for fold in folds],
+        sets=PredictionSets.model_validate(read_json(PREDICTION_SETS, ("level", "blocks", "threshold"))),
     )  # fmt: skip
     place = TileGrid(grid, p.tile.size, p.tile.step), pixels_of(WELLS, grid)
     buffer = p.split.buffer if p.augment.resample else None

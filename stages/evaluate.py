@@ -2,11 +2,13 @@
 
 from functools import partial
 
-from heatflow.evaluation import baselines, evaluate, predictions
+from heatflow.evaluation import baselines, evaluate, evaluate_sites, predictions
 from heatflow.io import text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks
+from heatflow.prediction.area_of_applicability import AreaOfApplicability
+from heatflow.prediction.ensemble import tile_statistics
 from heatflow.present import figures
 from heatflow.present.messages import evaluation as messages
 from stages import _paths as at
@@ -33,10 +35,15 @@ def main() -> None:
         load = partial(load_networks, at.MODELS)
         predicted = predictions.predict_out_of_fold(data, load, engine, places, bar.update)
     evaluation = evaluate.evaluate(data, sites, predicted, compared, of_sites, p.tile, p.split)
+    west, _, east, _ = data.table.geometry.iloc[0].bounds
+    roles, statistics = data.roles[data.split.scored], tile_statistics(data, (east - west) / p.tile.size)
+    inside = AreaOfApplicability.fit(statistics, roles).tested_inside(statistics, roles)
+    of_places = evaluate_sites.evaluate_sites(data, sites, predicted, inside, p.tile, p.split)
     vectors.write_features(at.PREDICTIONS, evaluation.tiles, "predictions")
     vectors.write_features(at.SITE_PREDICTIONS, evaluation.sites, "site_predictions")
     text.write_json(at.EVALUATION, evaluation.metrics)
-    for folder, tables in ((at.METRICS, evaluation.curves), (at.TABLES, evaluation.tables)):
+    text.write_json(at.PREDICTION_SETS, of_places.rule.model_dump(), digits=12)
+    for folder, tables in ((at.METRICS, evaluation.curves), (at.TABLES, evaluation.tables | of_places.tables)):
         for name, table in tables.items():
             text.write_csv(folder / f"{name}.csv", table)
     confusion = evaluation.matrix, p.tile.class_ranges, messages.confusion_title(evaluation.metrics)
@@ -45,6 +52,8 @@ def main() -> None:
     table = evaluation.tables["baselines"]
     where = at.EVALUATION, at.TABLES / "baselines.csv"
     say(messages.evaluation_lines(evaluation.metrics, table, evaluation.tables["recall"], p.tile.binary_edge, *where))
+    say(messages.set_lines(of_places.rule, of_places.tables["prediction_sets"], at.TABLES / "prediction_sets.csv"))
+    say(messages.near_lines(of_places.tables["near_wells"], at.TABLES / "near_wells.csv"))
     warn(messages.evaluation_warnings(len(predicted.members())))
 
 

@@ -50,6 +50,7 @@ PREDICTED = {  # what `heatflow predict` writes where wells and places are given
     "applicability.qml", "applicability.tif", "places.csv", "probability.qml", "probability.tif", "sites.qml",
     "sites.tif", "summary.json", "top.fgb", "uncertainty.qml", "uncertainty.tif", "wells.fgb", "wells_dropped.csv",
 }  # fmt: skip
+NEAR_WELLS = {"near_wells.qml", "near_wells.tif"}  # and with --near-wells
 TRACKED = (  # of the working tree, what the pipeline needs
     "heatflow",
     "stages",

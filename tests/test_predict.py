@@ -20,7 +20,7 @@ from heatflow.errors import InputError
 from heatflow.geo import terrain as terrain_module
 from heatflow.io.vectors import write_features
 from heatflow.prediction.prediction_map import MapTask
-from tests.helpers import LEFT, PREDICTED, RAMP, TOP, make_raster, make_wells
+from tests.helpers import LEFT, NEAR_WELLS, PREDICTED, RAMP, TOP, make_raster, make_wells
 
 RASTERS = ("probability.tif", "uncertainty.tif", "applicability.tif")
 UTM = "EPSG:32613"
@@ -67,6 +67,29 @@ def test_the_map_of_the_region_of_training_is_that_of_the_map_stage(finished, in
     assert [path.name for path in Path().iterdir() if "unfinished" in path.name or "partial" in path.name] == []
 
 
+def test_known_wells_correct_the_probabilities_of_sites_near_them(finished, elsewhere, capsys):
+    with rasterio.open(elsewhere["elevation"]) as raster:
+        x, y = raster.xy(raster.height // 2, raster.width // 2)
+        lon, lat = (v[0] for v in rasterio.warp.transform(raster.crs, "EPSG:4326", [x], [y]))
+    wells = ("--wells", elsewhere["wells"], "-S", "wells.background.radius=40000")
+    assert run(elsewhere["elevation"], "out", *wells, "--near-wells", "--at", f"{lon:.5f},{lat:.5f}") == 0
+    assert contents("out").keys() == PREDICTED | NEAR_WELLS
+    assert "; with the wells near it " in capsys.readouterr().out
+    with rasterio.open("out/sites.tif") as sites, rasterio.open("out/near_wells.tif") as near:
+        before, after = sites.read(1), near.read(1)
+    np.testing.assert_array_equal(np.isfinite(before), np.isfinite(after))
+    assert np.nanmin(after) >= 0
+    assert np.nanmax(after) <= 1
+    used = json.loads(Path("out/summary.json").read_text())["wells"]["near_wells"]
+    assert set(used) == {"sites", "share", "range"}
+    assert (np.nanmax(np.abs(after - before)) > 0) == (used["share"] > 0)
+    assert run(elsewhere["elevation"], "other", "--near-wells") == 2
+    assert capsys.readouterr().err == (
+        "heatflow predict: --near-wells: there are no wells whose residuals are known; give them with --wells TABLE\n"
+    )
+    assert not Path("other").exists()
+
+
 def test_all_networks_predict_terrain_that_they_were_trained_on_where_that_is_asked_for(finished, inputs):
     assert run(inputs["elevation"], "out", "--all-networks") == 0
     summary = json.loads(Path("out/summary.json").read_text())["map"]
@@ -103,10 +126,15 @@ def test_another_region_in_another_grid_is_predicted_and_scored(finished, elsewh
     summary = json.loads(Path("out/summary.json").read_text())
     assert summary["map"]["networks_per_window"] == 2
     assert summary["wells"]["sites_in_training_area"] == 0
+    assert 0 <= summary["wells"]["set_coverage"] <= 1 <= summary["wells"]["set_size"] <= 2
+    assert "prediction sets of 90% hold " in said.out
     found = geopandas.read_file("out/wells.fgb")
     assert found["scored"].sum() == summary["wells"]["sites"] > 0
     places = pd.read_csv("out/places.csv", keep_default_na=False)
     assert places["reason"].tolist() == ["", "outside the raster"]
+    rule = json.loads(Path("data/bundle/bundle.json").read_text())["sets"]
+    p_high = float(places["above_0"][0])
+    assert (places["set_low"][0] == "0") == (p_high > max(0.5, rule["threshold"]))
     assert float(places["lowest"][0]) <= float(places["above_0"][0]) <= float(places["highest"][0])
 
 

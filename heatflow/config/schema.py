@@ -293,6 +293,8 @@ class Map(Section, MapRules):
     """pixels from one window to the next; null: half a tile"""
     top: int = Field(20, ge=1, le=1000)
     """number of best places that are listed"""
+    near_wells: bool = False
+    """whether the probabilities of sites are also mapped with the residuals of known sites near them"""
 
 
 class Params(Section):

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from heatflow.config.schema import Background, Filter, Map, Section, Terrain, Tile
 from heatflow.errors import InputError
+from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.grid.crs import transform_table
 from heatflow.grid.grids import Grid, WindowGrid
 from heatflow.io.rasters import open_written
@@ -34,7 +35,7 @@ from heatflow.prediction.ensemble import Ensemble
 from heatflow.prediction.prediction_map import Region, pixels_of
 from heatflow.prediction.training_area import TrainingArea
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "bundle.json"
 NOTHING = TrainingArea(np.zeros((0, 4)), np.zeros(0, dtype=int), np.zeros(0, dtype=int))
 FIXED = ("resolution", "resampling", "detrend_radius")  # params of the terrain that another region has to share
@@ -65,6 +66,8 @@ class BundleSettings(Section):
     """of heat flow, for wells without residuals"""
     scalings: list[dict[str, float]]
     """of each fold"""
+    sets: PredictionSets
+    """rule of the prediction sets of sites"""
     files: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of each other file of the bundle, by its name"""
 

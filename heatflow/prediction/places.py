@@ -10,6 +10,7 @@ from rasterio import Env
 from heatflow.compute.mapping import map_in_order
 from heatflow.compute.task import OpeningTask
 from heatflow.config.schema import Tile
+from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import open_written, read_around
 from heatflow.learning.training import reproducible
@@ -143,7 +144,8 @@ def predict_squares(
     )
 
 
-def place_table(predicted: PlacePredictions, tile: Tile, threshold: float, min_valid: float) -> pd.DataFrame:
+def place_table(predicted: PlacePredictions, tile: Tile, threshold: float, min_valid: float,
+                sets: PredictionSets) -> pd.DataFrame:  # fmt: skip
     """What is predicted of places, a row each.
 
     Parameters
@@ -153,13 +155,15 @@ def place_table(predicted: PlacePredictions, tile: Tile, threshold: float, min_v
     threshold : float
         Largest dissimilarity index in the area of applicability.
     min_valid : float
+    sets : PredictionSets
 
     Returns
     -------
     DataFrame
         ``above_<edge>``, the probability of being above each edge; ``disagreement``, ``lowest`` and ``highest``:
-        standard deviation and range between networks of that of the binary edge; ``networks``, their number;
-        ``dissimilarity``; ``applicable``, 1 in the area of applicability; ``reason``, why nothing is predicted.
+        standard deviation and range between networks of that of the binary edge; ``set_low`` and ``set_high``:
+        ends of the prediction set, mW/m2, NaN where it has none; ``networks``, their number; ``dissimilarity``;
+        ``applicable``, 1 in the area of applicability; ``reason``, why nothing is predicted.
     """
     summary = site_summary(predicted.sites, tile)
     above = exceedance(predicted.sites)[..., tile.first_high - 1]
@@ -168,12 +172,14 @@ def place_table(predicted: PlacePredictions, tile: Tile, threshold: float, min_v
     lowest = np.where(there, above, np.inf).min(axis=0)
     highest = np.where(there, above, -np.inf).max(axis=0)
     columns = {f"above_{edge:g}": summary[:, k] for k, edge in enumerate(tile.edges)}
+    low, high = sets.ends(-np.diff(summary[:, :-1], axis=1, prepend=1, append=0), tile.edges)
     unlike = predicted.dissimilarity
     return pd.DataFrame(
         columns
         | {
             "disagreement": summary[:, -1], "lowest": np.where(networks > 0, lowest, np.nan),
-            "highest": np.where(networks > 0, highest, np.nan), "networks": networks, "dissimilarity": unlike,
+            "highest": np.where(networks > 0, highest, np.nan), "set_low": low, "set_high": high, "networks": networks,
+            "dissimilarity": unlike,
             "applicable": np.where(np.isnan(unlike), np.nan, unlike <= threshold),
             "reason": np.where(predicted.valid < min_valid, LITTLE, np.where(networks == 0, LEARNT, PREDICTED)),
         }

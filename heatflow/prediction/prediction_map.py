@@ -56,6 +56,8 @@ class PredictionMap:
     sites : float32 array, shape (edges + 1, rows, columns), optional
         Of a site in the middle of each pixel of the map the probability of being above each edge, and the standard
         deviation between networks of that of the binary edge.
+    near_wells : float32 array, shape (rows, columns), optional
+        The probability of being above the binary edge with what known sites tell of it.
     """
 
     windows: pd.DataFrame
@@ -66,6 +68,7 @@ class PredictionMap:
     counts: dict[str, int]
     ensemble: Ensemble
     sites: np.ndarray | None = None
+    near_wells: np.ndarray | None = None
 
     def summary(self) -> dict[str, Any]:
         """Counts and means."""

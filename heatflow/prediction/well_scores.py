@@ -11,6 +11,8 @@ import pandas as pd
 from heatflow.config.schema import Filter, Tile
 from heatflow.errors import InputError
 from heatflow.evaluation.intervals import Prediction, Target, compare
+from heatflow.evaluation.prediction_sets import PredictionSets, coverage
+from heatflow.geo.labels import classify
 from heatflow.geo.low_data import data_statistics, low_data
 from heatflow.geo.sites import group_sites, kept_sites
 from heatflow.geo.tiles import LabelledTiles
@@ -21,6 +23,7 @@ from heatflow.prediction.places import PlaceTask, Squares, place_table, predict_
 from heatflow.prediction.prediction_map import Region
 
 SCORED = ("auc_high", "site_auc", "site_calibration_error", "accuracy", "loss")
+SETS = {"set_coverage": "coverage", "set_size": "mean_size"}  # scores of prediction sets, and their columns
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class WellScores:
         network predicts them that was trained on nothing of their tile.
     metrics : dict
         Of the sites: their number in ``tiles`` and ``sites`` that are scored, ``sites_in_training_area`` (of any
-        network), ``sites_not_scored``, and scores with their intervals, None where nothing can be scored.
+        network), ``sites_not_scored``, and scores with their intervals, None where nothing can be scored: those of
+        SCORED, ``set_coverage`` (share of sites whose class is in their prediction set) and ``set_size`` (classes).
     """
 
     sites: geopandas.GeoDataFrame
@@ -83,7 +87,7 @@ class WellTiles:
         return Squares(*corners, middle), Squares.around(*place, self.tiles.grid, self.tiles.size)
 
 
-def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, block_size: int,
+def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, block_size: int, sets: PredictionSets,
                 on_done: Callable[[], object] = lambda: None) -> WellScores:  # fmt: skip
     """Score predictions on wells.
 
@@ -99,6 +103,7 @@ def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, b
         Which tiles hold enough terrain.
     block_size : int
         Edge of the blocks that intervals are drawn from, tiles.
+    sets : PredictionSets
     on_done : callable
         Called after every `heatflow.prediction.places.TOGETHER` squares.
 
@@ -122,7 +127,7 @@ def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, b
     may = np.isfinite(of_tiles.tiles[:, :, 0])  # networks by tiles
     np.logical_and.at(may.T, found.of_tile[enough], able.T[enough])
     scored = may.any(axis=0)[found.of_tile] & enough
-    table = place_table(of_sites, tile, region.ensemble.applicability.threshold, task.min_valid)
+    table = place_table(of_sites, tile, region.ensemble.applicability.threshold, task.min_valid, sets)
     counts = {
         "tiles": len(np.unique(found.of_tile[scored])), "sites": int(scored.sum()),
         "sites_in_training_area": int((enough & ~able.all(axis=0)).sum()), "sites_not_scored": int((~scored).sum()),
@@ -130,7 +135,7 @@ def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, b
     seeds = len(region.ensemble.networks[0])
     p_tiles = _by_seed(np.where(may[:, :, None], of_tiles.tiles, np.nan), seeds)
     p_sites = _by_seed(np.where(may[:, found.of_tile, None], of_sites.sites, np.nan), seeds)
-    scores = _scores(found, may, scored, p_tiles, p_sites[:, :, tile.first_high :].sum(axis=2), tile, block_size)
+    scores = _scores(found, may, scored, p_tiles, p_sites, tile, block_size, sets)
     return WellScores(found.sites.join(table).assign(scored=scored.astype(int)), counts | scores)
 
 
@@ -142,11 +147,11 @@ def _by_seed(p: np.ndarray, seeds: int) -> np.ndarray:
 
 
 def _scores(found: WellTiles, may: np.ndarray, scored: np.ndarray, p_tiles: np.ndarray, p_sites: np.ndarray, tile: Tile,
-            block_size: int) -> dict[str, float | None]:  # fmt: skip
+            block_size: int, sets: PredictionSets) -> dict[str, float | None]:  # fmt: skip
     """Scores of tiles and sites with their intervals, each under its name, with ``_low`` and ``_high``."""
     kept = np.unique(found.of_tile[scored])
     if not len(kept):
-        return dict.fromkeys(SCORED)
+        return dict.fromkeys([*SCORED, *SETS])
     table = found.table.iloc[kept]
     group = np.unique(may.T[kept], axis=0, return_inverse=True)[1].ravel()  # by the same networks
     row, col = (table[name].to_numpy() for name in ("row", "col"))
@@ -154,8 +159,13 @@ def _scores(found: WellTiles, may: np.ndarray, scored: np.ndarray, p_tiles: np.n
     of_tile, residual = np.searchsorted(kept, found.of_tile[scored]), found.sites["residual"].to_numpy()[scored]
     wells, label = table["n_wells"].to_numpy(), table["label"].to_numpy()
     target = Target(label, tile.first_high, wells, group, block, of_tile, residual, tile.binary_edge)
-    prediction = Prediction(p_tiles[:, kept], p_sites[:, scored])
+    p = p_sites[:, scored]
+    prediction = Prediction(p_tiles[:, kept], p[:, :, tile.first_high :].sum(axis=2))
     compared = compare(target, {"network": prediction}, seed=0)
     rows = {row["metric"]: row for row in compared[compared["prediction"] == "network"].to_dict("records")}
     ends = {"": "value", "_low": "low", "_high": "high"}
-    return {f"{name}{end}": float(rows[name][key]) for name in SCORED for end, key in ends.items()}
+    scores: dict[str, float | None]
+    scores = {f"{name}{end}": float(rows[name][key]) for name in SCORED for end, key in ends.items()}
+    members, true = sets.members(p.mean(axis=0)), classify(residual, tile.edges)
+    held = coverage(members, true, of_tile, block[of_tile], {}, seed=0).iloc[0]
+    return scores | {f"{name}{end}": float(held[f"{key}{end}"]) for name, key in SETS.items() for end in ends}

@@ -13,7 +13,8 @@ from heatflow.present.qgis import write_style
 def write_map(folder: Path, prediction: PredictionMap) -> None:
     """Write the files of a map into a folder: ``<name>.tif`` and ``<name>.qml``, and ``top.fgb``.
 
-    The rasters are ``probability``, ``uncertainty`` and ``applicability`` and, where sites are predicted, ``sites``.
+    The rasters are ``probability``, ``uncertainty`` and ``applicability``; where sites are predicted ``sites``; and
+    where known sites correct them ``near_wells``.
 
     Parameters
     ----------
@@ -28,6 +29,10 @@ def write_map(folder: Path, prediction: PredictionMap) -> None:
         spread = f"site: disagreement, sd of the probability of above {tile.binary_edge:g} mW/m2"
         layers["sites"] = dict(zip([*bands, spread], prediction.sites, strict=True))
         write_style(folder / "sites.qml", tile.first_high, 0, 1, "viridis")
+    if prediction.near_wells is not None:
+        near = f"site: probability of above {tile.binary_edge:g} mW/m2, with the wells near it"
+        layers["near_wells"] = {near: prediction.near_wells}
+        write_style(folder / "near_wells.qml", 1, 0, 1, "viridis")
     for name, bands_of in layers.items():
         strip = np.stack(list(bands_of.values()))
         grid = prediction.window_grid.map_grid

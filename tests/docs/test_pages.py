@@ -14,7 +14,7 @@ import stages._paths
 from heatflow.config.load import load
 from heatflow.config.reference import page
 from heatflow.config.schema import Params, Section
-from tests.helpers import PREDICTED, ROOT, params_with
+from tests.helpers import NEAR_WELLS, PREDICTED, ROOT, params_with
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
@@ -101,7 +101,7 @@ def file_exists(name, folder):
     whole = f"{folder.name}/{pattern}" if relative else pattern
     table = (ROOT / "data/README.md").read_text()
     return (
-        whole in OUTPUTS | PREDICTED | BUNDLED
+        whole in OUTPUTS | PREDICTED | NEAR_WELLS | BUNDLED
         or any(whole.startswith(f"{out}/") and f"`{name.removeprefix('data/')}`" in table for out in OUTPUTS)
         or any(out.startswith(f"{whole}/") for out in OUTPUTS)
     )

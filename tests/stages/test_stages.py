@@ -334,6 +334,26 @@ def test_evaluation_has_at_most_130_flat_keys(finished):
     assert sites["n_wells"].sum() == 98
 
 
+def test_prediction_sets_and_known_sites_are_scored_on_all_sites(finished):
+    sites = len(geopandas.read_file("data/site_predictions.fgb"))
+    sets, near = (pd.read_csv(f"data/tables/{name}.csv") for name in ("prediction_sets", "near_wells"))
+    assert sets.loc[sets["group"] == "all", "sites"].tolist() == [sites] * 3
+    assert near.loc[near["km"] == "all", "sites"].tolist() == [sites] * 2
+    rule = json.loads(Path("data/prediction_sets.json").read_text())
+    assert json.loads(Path("data/bundle/bundle.json").read_text())["sets"] == rule
+    assert rule["level"] == 0.9
+
+
+def test_known_sites_are_two_more_layers_of_the_map(finished, inputs):
+    before = {path.name: path.read_bytes() for path in Path("data/map").iterdir()}
+    assert finished.run("map", **TINY | {"data": inputs, "map": {"near_wells": True}}) == 0
+    after = {path.name: path.read_bytes() for path in Path("data/map").iterdir()}
+    assert set(after) - set(before) == {"sites.tif", "sites.qml", "near_wells.tif", "near_wells.qml"}
+    assert {name: after[name] for name in before} == before
+    with rasterio.open("data/map/near_wells.tif") as near, rasterio.open("data/map/sites.tif") as sites:
+        np.testing.assert_array_equal(np.isfinite(near.read(1)), np.isfinite(sites.read(1)))
+
+
 @pytest.mark.parametrize("loss", ["ordinal", "two_stage"])
 def test_other_losses_and_tiles_of_the_grid_go_through(finished, inputs, loss):
     changes = TINY | {"data": inputs, "train": {"epochs": 1, "loss": loss}, "augment": {"resample": False}}

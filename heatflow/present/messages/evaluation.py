@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 from heatflow.config.schema import Tile
+from heatflow.evaluation.near_wells import KNOWN
+from heatflow.evaluation.prediction_sets import PredictionSets, supported_level
+from heatflow.present.wording import percent, short, within
 
 
 def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile, trend: bool) -> list[str]:
@@ -74,6 +77,53 @@ def recall_lines(recall: pd.DataFrame) -> Iterator[str]:
             f"class {name}: never the most probable one, of {called['tiles']} tiles; the median of the probabilities "
             f"calls {called['predicted']} by it, with a recall of {called['recall']:.0%}"
         )
+
+
+def set_lines(rule: PredictionSets, table: pd.DataFrame, path: Path) -> Iterator[str]:
+    """How often prediction sets of sites hold, what the blocks can support, and where sets hold less often.
+
+    Parameters
+    ----------
+    rule : PredictionSets
+    table : DataFrame
+        As `heatflow.evaluation.prediction_sets.coverage` gives it.
+    path : Path
+        Of the file that holds it.
+    """
+    every = {str(name): value for name, value in table.iloc[0].items()}
+    held = within(every, "coverage", percent).replace("\N{NO-BREAK SPACE}", " ")
+    size = f"{every['mean_size']:.2f} classes on average"
+    yield f"prediction sets of {rule.level:.0%} hold {held} of the sites out of fold, by {size} -> {path}"
+    yield support_line(rule)
+    tenth = table.loc[table["group"] == "share of blocks", "coverage"].iloc[0]
+    least = table[(table["group"] == "class") & (table["coverage"] < rule.level)]
+    classes = "".join(f", of class {row['value']} {row['coverage']:.0%}" for row in least.to_dict("records"))
+    yield f"sets hold on average, not everywhere: in a tenth of the blocks {tenth:.0%} or less{classes}"
+
+
+def support_line(rule: PredictionSets) -> str:
+    """Which level of prediction sets the number of blocks can support."""
+    highest = supported_level(rule.blocks)
+    support = f"{rule.blocks} blocks support prediction sets of up to {highest:.1%}"
+    if highest >= rule.level:
+        return support
+    remedy = "the sets hold all classes; take a larger region, or decrease split.block_size"
+    return f"{support}, not {rule.level:.0%}: {remedy}"
+
+
+def near_lines(table: pd.DataFrame, path: Path) -> Iterator[str]:
+    """What the residuals of known sites add, by distance from them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `heatflow.evaluation.near_wells.near_wells_table` gives it.
+    path : Path
+        Of the file that holds it.
+    """
+    near = table[(table["known"] == KNOWN[1]) & (table["km"] != "all")].to_dict("records")
+    gains = ", ".join(f"{row['km']} km {short(row['network'])} -> {short(row['both'])}" for row in near)
+    yield f"AUC of sites, the network alone -> with the residuals of known sites that near: {gains} -> {path}"
 
 
 def evaluation_warnings(networks: int) -> Iterator[str]:

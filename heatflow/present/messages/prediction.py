@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from heatflow.config.schema import Tile
+from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.geo.wells import UsableWells
 from heatflow.prediction.bundle import BundleSettings
 from heatflow.prediction.prediction_map import PredictionMap
 from heatflow.prediction.well_scores import WellScores
-from heatflow.present.wording import chance, within
+from heatflow.present.wording import chance, exists, percent, within
 
 
 def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str]:
@@ -72,7 +73,7 @@ def usable_lines(wells: UsableWells) -> Iterator[str]:
     yield f"{len(wells.kept)} of {wells.n_read} wells can be used{left_out}"
 
 
-def region_lines(prediction: PredictionMap, places: pd.DataFrame, scores: WellScores | None,
+def region_lines(prediction: PredictionMap, places: pd.DataFrame, scores: WellScores | None, sets: PredictionSets,
                  out: Path) -> Iterator[str]:  # fmt: skip
     """What is predicted of another region: the map, places that were asked for, and how well its wells fit.
 
@@ -82,18 +83,19 @@ def region_lines(prediction: PredictionMap, places: pd.DataFrame, scores: WellSc
     places : DataFrame
         As `heatflow.predict.predict_places` gives it.
     scores : WellScores or None
+    sets : PredictionSets
     out : Path
     """
     tile = prediction.ensemble.tile
     yield from map_lines(prediction, out / "probability.tif", out / "top.fgb")
     yield f"{prediction.summary()['inside_applicability']:.1%} of the map lie in the area of applicability"
     for place in places.to_dict("records"):
-        yield _place_line(place, tile)
+        yield _place_line(place, tile, sets.level)
     if scores is not None:
-        yield from _score_lines(scores.metrics, tile)
+        yield from _score_lines(scores.metrics, tile, sets.level)
 
 
-def _place_line(place: dict[Hashable, Any], tile: Tile) -> str:
+def _place_line(place: dict[Hashable, Any], tile: Tile, level: float) -> str:
     where = f"{place['name']} ({place['lon']:.4f}, {place['lat']:.4f}): "
     if place["reason"]:
         return f"{where}not predicted, {place['reason']}"
@@ -101,10 +103,27 @@ def _place_line(place: dict[Hashable, Any], tile: Tile) -> str:
     span = f"{chance(place['lowest'])} to {chance(place['highest'])} by {int(place['networks'])} networks"
     area = "inside" if place["applicable"] else "OUTSIDE"
     unlike = f"{area} the area of applicability (dissimilarity {place['dissimilarity']:.2f})"
-    return f"{where}probability of a site above {edges} mW/m2; above {tile.binary_edge:g}: {span}; {unlike}"
+    near = f"with the wells near it {chance(place['near_wells'])}; " if "near_wells" in place else ""
+    return (
+        f"{where}probability of a site above {edges} mW/m2; above {tile.binary_edge:g}: {span}; {near}{level:.0%} set: "
+        f"{set_range(place['set_low'], place['set_high'])}; {unlike}"
+    )
 
 
-def _score_lines(metrics: dict[str, Any], tile: Tile) -> Iterator[str]:
+def set_range(low: float, high: float) -> str:
+    """The residuals of a prediction set, by its ends in mW/m2, NaN where it has none.
+
+    >>> set_range(25, float("nan")), set_range(float("nan"), float("nan"))
+    ('a residual above 25 mW/m2', 'any residual')
+    """
+    if not exists(low) and not exists(high):
+        return "any residual"
+    if not exists(high):
+        return f"a residual above {low:g} mW/m2"
+    return f"a residual of {high:g} mW/m2 or less" if not exists(low) else f"a residual of {low:g} to {high:g} mW/m2"
+
+
+def _score_lines(metrics: dict[str, Any], tile: Tile, level: float) -> Iterator[str]:
     if metrics["site_auc"] is None:
         yield "no site can be scored: every network was trained on its tile or terrain around it"
         return
@@ -112,6 +131,8 @@ def _score_lines(metrics: dict[str, Any], tile: Tile) -> Iterator[str]:
         yield f"AUC of {what} above {tile.binary_edge:g} mW/m2: {within(metrics, name)}".replace(
             "\N{NO-BREAK SPACE}", " "
         )
+    held_by = within(metrics, "set_coverage", percent).replace("\N{NO-BREAK SPACE}", " ")
+    yield f"prediction sets of {level:.0%} hold {held_by} of the sites, by {metrics['set_size']:.2f} classes on average"
     if held := metrics["sites_in_training_area"]:
         yield f"{held} sites lie where some networks were trained; only the other networks predict and score them"
     else:
