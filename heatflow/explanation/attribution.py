@@ -68,7 +68,7 @@ def attribute(
     network : Module
         A copy of it in evaluation mode is explained; the network itself stays as it is. Grad-CAM weighs the maps of its
         ``cam_layer``.
-    tiles : float tensor, shape (n, 1, size, size)
+    tiles : float tensor, shape (n, channels, size, size)
         Normalised elevation.
     target : int64 tensor, shape (n,)
         The class whose score is explained, for each tile.

@@ -14,6 +14,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.scaling import numbers
 from heatflow.learning.training import predict, reproducible
 
 LEAST_SCALE = 1e-6  # log-odds: of a network that scores all tiles alike nothing is lost, and that stays so
@@ -63,24 +64,23 @@ class OutOfFoldNetworks:
     @property
     def inner(self) -> slice:
         """Rows or columns of what a network sees that are the tile's own, without its margin."""
-        margin = self.data.tiles.margin
-        return slice(margin, self.data.tiles.framed.shape[1] - margin)
+        return self.data.tiles.inner
 
     def inputs(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> torch.Tensor:
-        """Tiles as the networks of a fold see them, with their margins, (m, 1, edge, edge).
+        """Tiles as the networks of a fold see them, with their margins, (m, channels, edge, edge).
 
         Parameters
         ----------
         fold : int
         index : int array, shape (m,)
         elevation : float array, shape (m, size, size), optional
-            Metres; takes the place of the tiles' own terrain.
+            Metres; takes the place of the tiles' own terrain. What networks see beside it stays as it is.
         """
-        terrain = self.data.surroundings(index)
+        seen = self.data.surroundings(index)
         if elevation is not None:
-            terrain = terrain.copy()
-            terrain[:, self.inner, self.inner] = elevation
-        return network_inputs(terrain, self.data.scalings[fold], self.engine.device)
+            seen = seen.copy()
+            seen[:, 0, self.inner, self.inner] = elevation
+        return network_inputs(seen, self.data.scalings[fold], self.engine.device)
 
     def maps(self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
@@ -108,7 +108,7 @@ class OutOfFoldNetworks:
                 of, lattice = (method, classes, len(here), len(networks)), (self.stride, networks[0].first_stride)
                 explainers = [self.explainer(network, *of) for network in networks]
                 maps = [over_shifts(explain, tiles, shifts, *lattice) for explain in explainers]
-                unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
+                unit = numbers(self.data.scalings[fold], "scale")[0] / 1000 if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0)[:, self.inner, self.inner] / unit
         return mean
 

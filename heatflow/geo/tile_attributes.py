@@ -97,7 +97,7 @@ class TileAttributes:
         tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
             corners = [*zip(tops, lefts, strict=True)]
-            around = (read_around(terrain, *corner, size, margin) for corner in corners)  # read by one thread,
+            around = (read_around(terrain, *corner, size, margin)[0] for corner in corners)  # read by one thread,
             features = (self._features(*corner) for corner in corners)  # and rasterised by it
             for k, tile in enumerate(pool.map(self._attributes, around, features)):
                 for name, array in tile.items():

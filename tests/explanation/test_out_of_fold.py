@@ -23,7 +23,7 @@ def networks():
     table = geopandas.GeoDataFrame({"tile": [3, 7]}, geometry=geopandas.points_from_xy([0, 1], [0, 1]))
     folds = Folds(np.array([["test", "train"], ["train", "test"]], dtype=object), np.array(["0", "0"]))
     scalings = [{"offset": 0.0, "scale": 100.0}, {"offset": 10.0, "scale": 50.0}]
-    data = FoldData(table, PackedTiles(framed, np.array([3, 7]), MARGIN), folds, scalings)
+    data = FoldData(table, PackedTiles(framed[:, None], np.array([3, 7]), MARGIN), folds, scalings)
     torch.manual_seed(0)
     members = [[NetworkInNetwork(classes=3, channels=[4, 4, 4], size=SIZE, margin=MARGIN).eval()] for _ in range(2)]
     return OutOfFoldNetworks(data, members, Engine(torch.device("cpu"), "float32"), 1)
@@ -35,7 +35,7 @@ def test_networks_see_the_margin_around_terrain_that_is_replaced(networks):
     assert np.abs(seen[networks.inner, networks.inner]).max() < 1e-4
     around = np.ones(seen.shape, dtype=bool)
     around[networks.inner, networks.inner] = False
-    np.testing.assert_allclose(seen[around], framed[1][around], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(seen[around], framed[1, 0][around], rtol=1e-4, atol=1e-3)
     own = networks.data.elevation(index)
     assert (networks.probability(index, own) != networks.probability(index, own[:, ::-1])).any()
     np.testing.assert_array_equal(networks.inputs(1, index), networks.inputs(1, index, own))
