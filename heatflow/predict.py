@@ -16,7 +16,7 @@ from pydantic import ValidationError
 import heatflow
 from heatflow.config.schema import Map, Section, Terrain, Train, Wells
 from heatflow.errors import InputError
-from heatflow.geo.elevation import Elevation, open_elevation
+from heatflow.geo.elevation import SourceRaster, open_elevation, open_layers
 from heatflow.geo.terrain import write_terrain
 from heatflow.geo.warp import source_pixel, working_grid
 from heatflow.geo.well_tables import read_points, read_wells
@@ -40,6 +40,7 @@ from heatflow.present.terminal import GDAL, library_messages, progress, say, war
 SUMMARY = "summary.json"
 COARSEST, SAME = 2.0, 1.02  # pixels of the source over those of training: refused beyond, warned of beyond
 SECTIONS: dict[str, type[Section]] = {"terrain": Terrain, "wells": Wells, "map": Map, "train": Train}
+LAYER = "--layer {}"  # what messages call a layer
 DEVICE = "train.device"  # the only one of its section
 
 
@@ -63,6 +64,8 @@ class Request:
         Each ``section.name=value``, as in params.yaml.
     everywhere : bool
         Whether networks also predict the terrain that they were trained on.
+    layers : tuple of str
+        Each ``NAME=PATH``: rasters that the model sees beside elevation.
     """
 
     model: Path
@@ -72,6 +75,7 @@ class Request:
     places: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     everywhere: bool = False
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,12 @@ def predict(request: Request) -> None:
         bundle = Bundle.open(request.model)
         settings = read_settings(bundle, request.settings)
         _check_folder(request.out)
-        engine = Engine.choose(settings.device, "float32", compile=False)
-        with open_elevation(request.elevation, settings.terrain) as source:
+        engine, paths = Engine.choose(settings.device, "float32", compile=False), read_layers(bundle, request.layers)
+        with open_elevation(request.elevation, settings.terrain) as source, open_layers(paths, LAYER) as layers:
             inputs = read_inputs(request, bundle, settings, source)
             warn(messages.coarseness_warnings(inputs.coarseness, bundle.settings.source_pixel, SAME))
-            kept = _kept(request, settings, engine)
-            wells = _prepare(source, inputs, settings, kept, bundle)
+            kept = _kept(request, paths, settings, engine)
+            wells = _prepare(source, layers, inputs, settings, kept, bundle)
         files = RegionFiles(
             request.model, kept.folder / "terrain.tif", settings.map.step(bundle.settings.tile.size), engine,
             request.everywhere, wells,
@@ -136,6 +140,27 @@ def predict(request: Request) -> None:
     say(messages.region_lines(prediction, table, scores, request.out))
     kept.clear()
     shutil.rmtree(kept.folder.parent, ignore_errors=True)
+
+
+def read_layers(bundle: Bundle, texts: tuple[str, ...]) -> dict[str, str]:
+    """Paths of the layers that a bundle needs, by their names in its order, from texts such as ``gravity=gravity.tif``.
+
+    Raises
+    ------
+    InputError
+        A layer is missing, or the bundle knows none of this name.
+    """
+    needed, given = bundle.settings.layers, dict[str, str]()
+    known = f"the model sees {', '.join(needed) if needed else 'no layers'} beside elevation"
+    for text in texts:
+        name, _, path = text.partition("=")
+        if name not in needed or not path:
+            raise InputError(f"--layer {text}: {known}; give NAME=PATH for each, and no other")
+        given[name] = path
+    if missing := [name for name in needed if name not in given]:
+        wanted = " ".join(f"--layer {name}=PATH" for name in missing)
+        raise InputError(f"--layer: {known}; give also: {wanted}")
+    return {name: given[name] for name in needed}
 
 
 def read_settings(bundle: Bundle, texts: tuple[str, ...]) -> Settings:
@@ -188,7 +213,7 @@ def _check_folder(out: Path) -> None:
         raise InputError(f"--out {out}: is there already and holds no prediction; choose another folder")
 
 
-def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: Elevation) -> Inputs:
+def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: SourceRaster) -> Inputs:
     """Read what is given of a region, and refuse what cannot be used.
 
     Raises
@@ -262,22 +287,24 @@ def read_places(texts: tuple[str, ...], grid: Grid) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(pd.concat(parts, ignore_index=True))
 
 
-def _kept(request: Request, settings: Settings, engine: Engine) -> Checkpoints:
+def _kept(request: Request, layers: dict[str, str], settings: Settings, engine: Engine) -> Checkpoints:
     """Where parts of the work are kept beside the folder to write until it is done."""
     code = sorted(Path(heatflow.__file__).parent.rglob("*.py"))
-    elevation = [request.elevation] if Path(request.elevation).is_file() else []
+    rasters = [path for path in (request.elevation, *layers.values()) if Path(path).is_file()]
     wells = [request.wells] if request.wells is not None else []
-    asked = [request.elevation, settings, str(engine), request.everywhere]
-    key = fingerprint(asked, [request.model / MANIFEST, *elevation, *wells, *code])
+    asked = [request.elevation, layers, settings, str(engine), request.everywhere]
+    key = fingerprint(asked, [request.model / MANIFEST, *rasters, *wells, *code])
     return Checkpoints(request.out.parent / f".{request.out.name}.unfinished", key)
 
 
-def _prepare(source: Elevation, inputs: Inputs, settings: Settings, kept: Checkpoints, bundle: Bundle) -> Path | None:
+def _prepare(source: SourceRaster, layers: dict[str, SourceRaster], inputs: Inputs, settings: Settings,
+             kept: Checkpoints, bundle: Bundle) -> Path | None:  # fmt: skip
     """Write the terrain, and the wells that can be used; the path of the latter."""
     terrain, trend, wells = (kept.folder / name for name in ("terrain.tif", "trend.tif", "wells.fgb"))
     if not terrain.exists():
         with replacing(terrain) as beside, progress(inputs.grid.height, "terrain", "row") as bar:
-            write_terrain(source, inputs.grid, settings.terrain, beside, trend, on_strip=bar.update)
+            seen, paths = bundle.settings.inputs, (beside, trend)
+            write_terrain(source, inputs.grid, settings.terrain, *paths, seen, layers, on_strip=bar.update)
     if inputs.wells is None:
         return None
     block = bundle.settings.block_size * bundle.settings.tile.size
