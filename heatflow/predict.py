@@ -18,7 +18,7 @@ from heatflow.config.schema import Map, Section, Terrain, Train, Wells
 from heatflow.errors import InputError
 from heatflow.geo.elevation import SourceRaster, open_elevation, open_layers
 from heatflow.geo.terrain import write_terrain
-from heatflow.geo.warp import source_pixel, working_grid
+from heatflow.geo.warp import require_overlap, source_pixel, working_grid
 from heatflow.geo.well_tables import read_points, read_wells
 from heatflow.geo.wells import explain_no_fit, select_wells
 from heatflow.grid.crs import transform_table
@@ -124,7 +124,7 @@ def predict(request: Request) -> None:
         _check_folder(request.out)
         engine, paths = Engine.choose(settings.device, "float32", compile=False), read_layers(bundle, request.layers)
         with open_elevation(request.elevation, settings.terrain) as source, open_layers(paths, LAYER) as layers:
-            inputs = read_inputs(request, bundle, settings, source)
+            inputs = read_inputs(request, bundle, settings, source, layers)
             warn(messages.coarseness_warnings(inputs.coarseness, bundle.settings.source_pixel, SAME))
             kept = _kept(request, paths, settings, engine)
             wells = _prepare(source, layers, inputs, settings, kept, bundle)
@@ -213,13 +213,15 @@ def _check_folder(out: Path) -> None:
         raise InputError(f"--out {out}: is there already and holds no prediction; choose another folder")
 
 
-def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: SourceRaster) -> Inputs:
+def read_inputs(
+    request: Request, bundle: Bundle, settings: Settings, source: SourceRaster, layers: dict[str, SourceRaster]
+) -> Inputs:
     """Read what is given of a region, and refuse what cannot be used.
 
     Raises
     ------
     InputError
-        The raster is too coarse or too small, or no well or no place lies on it.
+        The raster is too coarse or too small, or no layer, no well or no place lies on it.
     """
     trained, grid = bundle.settings, working_grid(source, settings.terrain)
     size, radius = trained.tile.size, trained.terrain.detrend_radius
@@ -235,6 +237,8 @@ def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: So
         why = f"its pixels of {pixel:.0f} m are more than {COARSEST:g} times those that the model was trained on"
         remedy = f"give a raster of {finest:.0f} m or finer, or a model that was trained on such pixels"
         raise InputError(f"--elevation {request.elevation}: {why} ({finest:.0f} m): it shows too little; {remedy}")
+    for layer in layers.values():
+        require_overlap(layer, grid)
     places, wells = read_places(request.places, grid), None
     if request.wells is not None:
         wells = read_wells(request.wells, settings.wells)

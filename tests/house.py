@@ -26,7 +26,7 @@ AGREED = {  # lines of code, by what they are for
     "work side by side within a stage": 40,
     "what a newcomer meets: QGIS project, first screen of the report, tutorial": 420,
     "the verdict's effect with its null, and its error rates": 360,
-    "several inputs of networks: the regional trend, layers": 200,
+    "several inputs of networks: the regional trend, layers": 240,
 }
 CODE_LINES = sum(AGREED.values())
 # functions that may be longer, with the reason; at most five, none in stages/

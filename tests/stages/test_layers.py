@@ -66,6 +66,20 @@ def test_networks_and_baselines_have_them(project):
     assert "gravity: gravity.tif" in Path("data/report.html").read_text()
 
 
+def test_saliency_has_a_band_for_each_input_but_not_of_methods_that_see_them_together(project):
+    of = "of the log-odds of above 0 mW/m2"
+    with rasterio.open("data/saliency/gradient.tif") as raster:
+        bands = raster.read()
+        assert raster.descriptions == (f"gradient {of}", f"gradient {of} by trend", f"gradient {of} by gravity")
+        assert raster.units == ("score per km", "score per unit", "score per unit")
+    assert not (bands[0] == bands[1]).all()
+    with rasterio.open("data/terrain.tif") as raster:
+        missing = np.isnan(raster.read(3))
+    assert np.isnan(bands[2][missing]).all()
+    with rasterio.open("data/saliency/grad_cam.tif") as raster:
+        assert raster.count == 1
+
+
 def predict(*more):
     return cli.main(["predict", "--model", "data/bundle", "--out", "out", "--elevation", *more])
 
@@ -93,4 +107,4 @@ def test_layers_that_are_missing_or_unknown_are_one_message(project, layered, ca
     options = [word for layer in layers for word in ("--layer", layer)]
     assert predict(layered[2]["data"]["elevation"], *options) == 2
     assert message in capsys.readouterr().err
-    assert [path for path in sorted(Path().rglob("*")) if "unfinished" not in str(path)] == before
+    assert sorted(Path().rglob("*")) == before
