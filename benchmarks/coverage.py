@@ -29,6 +29,7 @@ from heatflow.learning.ensemble import NetworkItem, TrainingTask
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of, make_folds
 from heatflow.learning.network import NetworkInNetwork
+from heatflow.learning.scaling import Scaling
 
 RESULTS = Path(__file__).with_name("coverage.csv")
 MEMORY = 1.2e9  # bytes that a case takes
@@ -52,8 +53,8 @@ def region(case: int) -> FoldData:
     columns = {"tile": np.arange(SIDE**2), "row": row, "col": col, "label": label, "relief": 1.0}
     table = geopandas.GeoDataFrame(columns, geometry=geopandas.points_from_xy(col, row))
     folds = make_folds(table, PARAMS.split.model_copy(update={"seed": case}), PARAMS.tile).folds
-    scaling = {"offset": float(pixels.mean()), "scale": float(pixels.std())}
-    tiles = PackedTiles(pixels.reshape(-1, SIZE, SIZE), table["tile"].to_numpy())
+    scaling: Scaling = {"offset": float(pixels.mean()), "scale": float(pixels.std())}
+    tiles = PackedTiles(pixels.reshape(-1, 1, SIZE, SIZE), table["tile"].to_numpy())
     return FoldData(table, tiles, folds, [scaling] * len(folds.roles))
 
 

@@ -68,11 +68,11 @@ def measure(params: Params, share: float) -> dict[str, Any]:
     data = FoldData.load(at.FOLD_DATA, p.tile.margin)
     row, col, label, n_wells, ids = (data.table[name].to_numpy() for name in ("row", "col", "label", "n_wells", "tile"))
     with tempfile.TemporaryDirectory() as folder:
-        elevation = Path(folder) / "elevation.npy" if p.augment.resample else None
-        if elevation:
-            write_surroundings(at.TERRAIN, elevation, p.tile, row, col)
+        channels = Path(folder) / "channels.npy" if p.augment.resample else None
+        if channels:
+            write_surroundings(at.TERRAIN, channels, p.tile, row, col)
         sites = at.SITES if p.train.site_weight else None
-        files = TrainingFiles(at.FOLD_DATA, at.TERRAIN, at.WELLS, sites, elevation, p.tile)
+        files = TrainingFiles(at.FOLD_DATA, at.TERRAIN, at.WELLS, sites, channels, p.tile)
         networks = train_folds(TrainingTask(Thinned(files, share), p, engine)).networks
     table = read_features(at.SITES)
     places = SitePlaces.from_tables(table, data.table, p.tile.size)

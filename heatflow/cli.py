@@ -79,6 +79,8 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="such as data/bundle")
     predict.add_argument("--elevation", required=True, metavar="RASTER", help="any file or URL that GDAL can read")
     predict.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="to write, or to write again")
+    layer = "a raster that the model sees beside elevation, by its name; may be given again"
+    predict.add_argument("--layer", action="append", default=[], metavar="NAME=PATH", help=layer)
     predict.add_argument("--crs", help="of the map, in metres; by default the raster's own (terrain.crs)")
     predict.add_argument("--wells", metavar="TABLE", help="wells of the region to score the predictions on")
     at = "a place to print the prediction of, or a table of points; may be given again"
@@ -100,7 +102,7 @@ def _predict(options: argparse.Namespace) -> int:
     settings = [*options.settings, *([f"terrain.crs={json.dumps(options.crs)}"] if options.crs else [])]
     settings += ["map.near_wells=true"] if options.near_wells else []
     everything = options.model, options.elevation, options.out, options.wells
-    predict(Request(*everything, tuple(options.at), tuple(settings), options.all_networks))
+    predict(Request(*everything, tuple(options.at), tuple(settings), options.all_networks, tuple(options.layer)))
     return 0
 
 

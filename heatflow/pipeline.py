@@ -25,6 +25,7 @@ RESOURCES = {  # code that is no Python, by the module that reads it
     "heatflow/present/qgis_project.py": "heatflow/present/project",
 }  # fmt: skip
 PACKAGES = ("heatflow", "stages")
+SEVERAL_FILES = ("data.layers",)  # params that name any number of files: DVC takes no list of them as dependencies
 
 
 def imported(path: Path, root: Path) -> set[Path]:
@@ -91,7 +92,8 @@ def code_of(path: Path, root: Path) -> list[str]:
 def dependencies(name: str, root: Path) -> list[str]:
     """The ``deps`` of a stage: its code, the files that params name, and the outputs of earlier stages."""
     module = importlib.import_module(f"stages.{name}")
-    named = [f"${{{param}}}" for param in module.PARAMS if param.startswith("data.")]
+    files = (param for param in module.PARAMS if param.startswith("data.") and param not in SEVERAL_FILES)
+    named = [f"${{{param}}}" for param in files]
     inputs = [str(path) for path in getattr(module, "INPUTS", ())]
     return [*code_of(root / "stages" / f"{name}.py", root), *named, *inputs]
 

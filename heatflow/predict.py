@@ -17,9 +17,9 @@ import heatflow
 from heatflow.config.schema import Map, Section, Terrain, Train, Wells
 from heatflow.errors import InputError
 from heatflow.evaluation.prediction_sets import PredictionSets
-from heatflow.geo.elevation import Elevation, open_elevation
+from heatflow.geo.elevation import SourceRaster, open_elevation, open_layers
 from heatflow.geo.terrain import write_terrain
-from heatflow.geo.warp import source_pixel, working_grid
+from heatflow.geo.warp import require_overlap, source_pixel, working_grid
 from heatflow.geo.well_tables import read_points, read_wells
 from heatflow.geo.wells import explain_no_fit, select_wells
 from heatflow.grid.crs import transform_table
@@ -42,6 +42,7 @@ from heatflow.present.terminal import GDAL, library_messages, progress, say, war
 SUMMARY = "summary.json"
 COARSEST, SAME = 2.0, 1.02  # pixels of the source over those of training: refused beyond, warned of beyond
 SECTIONS: dict[str, type[Section]] = {"terrain": Terrain, "wells": Wells, "map": Map, "train": Train}
+LAYER = "--layer {}"  # what messages call a layer
 DEVICE = "train.device"  # the only one of its section
 
 
@@ -65,6 +66,8 @@ class Request:
         Each ``section.name=value``, as in params.yaml.
     everywhere : bool
         Whether networks also predict the terrain that they were trained on.
+    layers : tuple of str
+        Each ``NAME=PATH``: rasters that the model sees beside elevation.
     """
 
     model: Path
@@ -74,6 +77,7 @@ class Request:
     places: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     everywhere: bool = False
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,12 +126,12 @@ def predict(request: Request) -> None:
         if settings.map.near_wells and request.wells is None:
             raise InputError("--near-wells: there are no wells whose residuals are known; give them with --wells TABLE")
         _check_folder(request.out)
-        engine = Engine.choose(settings.device, "float32", compile=False)
-        with open_elevation(request.elevation, settings.terrain) as source:
-            inputs = read_inputs(request, bundle, settings, source)
+        engine, paths = Engine.choose(settings.device, "float32", compile=False), read_layers(bundle, request.layers)
+        with open_elevation(request.elevation, settings.terrain) as source, open_layers(paths, LAYER) as layers:
+            inputs = read_inputs(request, bundle, settings, source, layers)
             warn(messages.coarseness_warnings(inputs.coarseness, bundle.settings.source_pixel, SAME))
-            kept = _kept(request, settings, engine)
-            wells = _prepare(source, inputs, settings, kept, bundle)
+            kept = _kept(request, paths, settings, engine)
+            wells = _prepare(source, layers, inputs, settings, kept, bundle)
         files = RegionFiles(
             request.model, kept.folder / "terrain.tif", settings.map.step(bundle.settings.tile.size), engine,
             request.everywhere, wells,
@@ -145,6 +149,27 @@ def predict(request: Request) -> None:
     say(messages.region_lines(prediction, table, scores, bundle.settings.sets, request.out))
     kept.clear()
     shutil.rmtree(kept.folder.parent, ignore_errors=True)
+
+
+def read_layers(bundle: Bundle, texts: tuple[str, ...]) -> dict[str, str]:
+    """Paths of the layers that a bundle needs, by their names in its order, from texts such as ``gravity=gravity.tif``.
+
+    Raises
+    ------
+    InputError
+        A layer is missing, or the bundle knows none of this name.
+    """
+    needed, given = bundle.settings.layers, dict[str, str]()
+    known = f"the model sees {', '.join(needed) if needed else 'no layers'} beside elevation"
+    for text in texts:
+        name, _, path = text.partition("=")
+        if name not in needed or not path:
+            raise InputError(f"--layer {text}: {known}; give NAME=PATH for each, and no other")
+        given[name] = path
+    if missing := [name for name in needed if name not in given]:
+        wanted = " ".join(f"--layer {name}=PATH" for name in missing)
+        raise InputError(f"--layer: {known}; give also: {wanted}")
+    return {name: given[name] for name in needed}
 
 
 def read_settings(bundle: Bundle, texts: tuple[str, ...]) -> Settings:
@@ -197,13 +222,15 @@ def _check_folder(out: Path) -> None:
         raise InputError(f"--out {out}: is there already and holds no prediction; choose another folder")
 
 
-def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: Elevation) -> Inputs:
+def read_inputs(
+    request: Request, bundle: Bundle, settings: Settings, source: SourceRaster, layers: dict[str, SourceRaster]
+) -> Inputs:
     """Read what is given of a region, and refuse what cannot be used.
 
     Raises
     ------
     InputError
-        The raster is too coarse or too small, or no well or no place lies on it.
+        The raster is too coarse or too small, or no layer, no well or no place lies on it.
     """
     trained, grid = bundle.settings, working_grid(source, settings.terrain)
     size, radius = trained.tile.size, trained.terrain.detrend_radius
@@ -219,6 +246,8 @@ def read_inputs(request: Request, bundle: Bundle, settings: Settings, source: El
         why = f"its pixels of {pixel:.0f} m are more than {COARSEST:g} times those that the model was trained on"
         remedy = f"give a raster of {finest:.0f} m or finer, or a model that was trained on such pixels"
         raise InputError(f"--elevation {request.elevation}: {why} ({finest:.0f} m): it shows too little; {remedy}")
+    for layer in layers.values():
+        require_overlap(layer, grid)
     places, wells = read_places(request.places, grid), None
     if request.wells is not None:
         wells = read_wells(request.wells, settings.wells)
@@ -271,22 +300,24 @@ def read_places(texts: tuple[str, ...], grid: Grid) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(pd.concat(parts, ignore_index=True))
 
 
-def _kept(request: Request, settings: Settings, engine: Engine) -> Checkpoints:
+def _kept(request: Request, layers: dict[str, str], settings: Settings, engine: Engine) -> Checkpoints:
     """Where parts of the work are kept beside the folder to write until it is done."""
     code = sorted(Path(heatflow.__file__).parent.rglob("*.py"))
-    elevation = [request.elevation] if Path(request.elevation).is_file() else []
+    rasters = [path for path in (request.elevation, *layers.values()) if Path(path).is_file()]
     wells = [request.wells] if request.wells is not None else []
-    asked = [request.elevation, settings, str(engine), request.everywhere]
-    key = fingerprint(asked, [request.model / MANIFEST, *elevation, *wells, *code])
+    asked = [request.elevation, layers, settings, str(engine), request.everywhere]
+    key = fingerprint(asked, [request.model / MANIFEST, *rasters, *wells, *code])
     return Checkpoints(request.out.parent / f".{request.out.name}.unfinished", key)
 
 
-def _prepare(source: Elevation, inputs: Inputs, settings: Settings, kept: Checkpoints, bundle: Bundle) -> Path | None:
+def _prepare(source: SourceRaster, layers: dict[str, SourceRaster], inputs: Inputs, settings: Settings,
+             kept: Checkpoints, bundle: Bundle) -> Path | None:  # fmt: skip
     """Write the terrain, and the wells that can be used; the path of the latter."""
     terrain, trend, wells = (kept.folder / name for name in ("terrain.tif", "trend.tif", "wells.fgb"))
     if not terrain.exists():
         with replacing(terrain) as beside, progress(inputs.grid.height, "terrain", "row") as bar:
-            write_terrain(source, inputs.grid, settings.terrain, beside, trend, on_strip=bar.update)
+            seen, paths = bundle.settings.inputs, (beside, trend)
+            write_terrain(source, inputs.grid, settings.terrain, *paths, seen, layers, on_strip=bar.update)
     if inputs.wells is None:
         return None
     block = bundle.settings.block_size * bundle.settings.tile.size

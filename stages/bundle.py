@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from heatflow.evaluation.prediction_sets import PredictionSets
+from heatflow.geo.inputs import DETRENDED, further_inputs
 from heatflow.grid.grids import Grid, TileGrid
 from heatflow.io.atomic import replacing
 from heatflow.io.rasters import open_written
@@ -19,8 +20,9 @@ from stages._paths import BUNDLE, FOLD_DATA, METRICS, MODELS, PREDICTION_SETS, T
 from stages._runner import read_params, run, say
 
 PARAMS = (
-    "data.elevation", "data.wells", "augment", "filter", "map", "model", "normalize", "split.block_size",
-    "split.buffer", *(f"terrain.{name}" for name in TERRAIN_OF_TRAINING), "tile", "train", "wells.background",
+    "data.elevation", "data.layers", "data.wells", "augment", "filter", "map", "model", "normalize",
+    "split.block_size", "split.buffer", *(f"terrain.{name}" for name in TERRAIN_OF_TRAINING), "tile", "train",
+    "wells.background",
 )  # fmt: skip
 INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTION_SETS, *(METRICS / f"{name}.json" for name in NUMBERS))
 PACKAGES = ("heatflow", "numpy", "torch")
@@ -31,12 +33,12 @@ def main() -> None:
     data, versions = FoldData.load(FOLD_DATA, p.tile.margin), {name: version(name) for name in PACKAGES}
     numbers = {name: read_json(METRICS / f"{name}.json", keys) for name, keys in NUMBERS.items()}
     with open_written(TERRAIN) as terrain:
-        grid = Grid.from_dataset(terrain)
+        grid, inputs = Grid.from_dataset(terrain), [*DETRENDED, *further_inputs(terrain)]
     folds = data.split.scored.tolist()
     settings = BundleSettings(
         versions=versions, folds=len(folds), terrain=terrain_of_training(p.terrain), tile=p.tile, filter=p.filter,
         map=p.map, source_pixel=numbers["terrain"]["source_pixel"], block_size=p.split.block_size,
-        background=p.wells.background, scalings=[data.scalings[fold] for fold in folds],
+        background=p.wells.background, inputs=inputs, scalings=[data.scalings[fold] for fold in folds],
         sets=PredictionSets.model_validate(read_json(PREDICTION_SETS, ("level", "blocks", "threshold"))),
     )  # fmt: skip
     place = TileGrid(grid, p.tile.size, p.tile.step), pixels_of(WELLS, grid)

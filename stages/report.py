@@ -10,8 +10,8 @@ from stages import _paths as at
 from stages._runner import read_params, run, say
 
 PARAMS = (
-    "data.ablation", "data.elevation", "data.faults", "data.lookalikes", "data.structures", "data.wells", "augment",
-    "demo", "filter", "map", "model", "normalize", "saliency", "split", "terrain", "tile", "train", "wells",
+    "data.ablation", "data.elevation", "data.faults", "data.layers", "data.lookalikes", "data.structures", "data.wells",
+    "augment", "demo", "filter", "map", "model", "normalize", "saliency", "split", "terrain", "tile", "train", "wells",
 )  # fmt: skip
 NUMBERS = {name: at.METRICS / f"{name}.json" for name in report.NUMBERS}
 UNDRAWN = ("baselines", "strata", "statistics")  # tables without a plot

@@ -46,7 +46,7 @@ def main() -> None:
         figures.mkdir()
         (folder := rasters.with_name("maps")).mkdir()  # it goes when the stage ends, whatever happens
         numbers = p.tile, p.split.block_size, p.split.seed, grid.grid.resolution, engine, p.saliency.batch_size
-        task = ExplanationTask(TileFiles(FOLD_DATA, MODELS, PREDICTIONS, folder, *numbers))
+        task = ExplanationTask(TileFiles(FOLD_DATA, MODELS, PREDICTIONS, TERRAIN, folder, *numbers))
         with progress(min(SAMPLE, len(predictions)), "terrain attributes", "tile") as bar:
             task.opened.write_attributes(TileAttributes(TERRAIN, grid, row, col, features), bar.update)
 

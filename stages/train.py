@@ -14,7 +14,10 @@ from heatflow.present.messages import learning as messages
 from stages._paths import CHECKPOINTS, CODE, CURVES, FOLD_DATA, METRICS, MODELS, SITES, TERRAIN, WELLS
 from stages._runner import progress, read_params, run, say, warn
 
-PARAMS = ("augment", "filter", "model", "split.buffer", "tile", "train")
+PARAMS = (
+    "augment", "filter", *(f"model.{name}" for name in ("layout", "channels", "batch_norm", "pooling", "head_relu")),
+    "split.buffer", "tile", "train",
+)  # fmt: skip
 INPUTS = (TERRAIN, WELLS, SITES, *FOLD_DATA)
 
 
@@ -29,11 +32,11 @@ def main() -> None:
     say([f"computing on {engine}"])
     code = (CODE / path for path in code_of(CODE / "stages/train.py", CODE))
     checkpoints = Checkpoints(CHECKPOINTS, fingerprint([p, str(engine)], [*INPUTS, *code]))
-    elevation = checkpoints.folder / "elevation.npy" if p.augment.resample else None
-    if elevation:
-        with replacing(elevation) as beside:
+    channels = checkpoints.folder / "channels.npy" if p.augment.resample else None
+    if channels:
+        with replacing(channels) as beside:
             write_surroundings(TERRAIN, beside, p.tile, *(data.table[name].to_numpy() for name in ("row", "col")))
-    files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, SITES if p.train.site_weight else None, elevation, p.tile)
+    files = TrainingFiles(FOLD_DATA, TERRAIN, WELLS, SITES if p.train.site_weight else None, channels, p.tile)
     with progress(data.folds * p.train.seeds, "train", "network") as bar:
 
         def on_network(trained: TrainedNetwork) -> None:

@@ -57,6 +57,8 @@ def _allowed(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         items = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
         return f"list of {_allowed(items)}"
+    if schema.get("type") == "object":
+        return f"{_allowed(next(iter(schema['patternProperties'].values())))} by name"
     kinds = {"null": "null", "boolean": "true or false", "integer": "whole number", "string": "text"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]

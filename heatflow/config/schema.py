@@ -15,6 +15,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+LayerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Method = Literal["gradient", "guided_backprop", "integrated_gradients", "smooth_gradient", "grad_cam"]
 
 
@@ -35,6 +36,9 @@ def is_section(kind: Any) -> TypeGuard[type[Section]]:
 class Data(Section, DataRules):
     elevation: str = Field("data/demo/elevation.tif", min_length=1)
     """elevation: a path or URL of any raster GDAL can read"""
+    layers: dict[LayerName, Annotated[str, Field(min_length=1)]] = {}
+    """further rasters by name, such as {gravity: /path/gravity.tif}: inputs of the networks beside the terrain, and
+    columns of its baselines. DVC follows their paths and not what they hold: docs/own-region.md"""
     wells: str = Field("data/demo/wells.fgb", min_length=1)
     """wells: a path of any vector file or CSV"""
     structures: str = Field("data/demo/structures.fgb", min_length=1)
@@ -46,6 +50,12 @@ class Data(Section, DataRules):
     """places that look like structures and are none, any vector file of points; as data.structures"""
     ablation: str = Field("benchmarks/ABLATION_demo.csv", min_length=1)
     """table of the source report's experiments that `make ablation` wrote, shown in the report; as data.structures"""
+
+    @model_validator(mode="after")
+    def _own_names(self) -> "Data":
+        if taken := sorted({"elevation", "detrended", "trend"} & self.layers.keys()):
+            raise ValueError(f"layers: {', '.join(taken)} is what elevation itself gives; choose another name")
+        return self
 
 
 class Demo(Section):
@@ -214,6 +224,9 @@ class Augment(Section):
 
 
 class Model(Section):
+    inputs: Annotated[list[Literal["detrended", "trend"]], Field(min_length=1)] = ["detrended"]
+    """channels that networks are given of the elevation: what is left of it without its regional trend, and after that
+    the trend, which tells where on the map a tile lies. data.layers follow"""
     layout: Literal["compact", "report"] = "compact"
     """compact: pools and normalises early in each block, and ends in a wide head; report: as the report has it"""
     channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 64]
@@ -225,6 +238,12 @@ class Model(Section):
     count for more than their area, as the largest residual does"""
     head_relu: bool = False
     """ReLU after the last convolution, as in the report: scores cannot be negative"""
+
+    @model_validator(mode="after")
+    def _terrain_first(self) -> "Model":
+        if self.inputs not in (["detrended"], ["detrended", "trend"]):
+            raise ValueError(f"inputs must be [detrended] or [detrended, trend], they are {self.inputs}")
+        return self
 
 
 class Recipe(Section):
@@ -320,6 +339,8 @@ class Params(Section):
             raise ValueError(f"tile.size {size} is too small for {blocks} NiN blocks: at least {least}")
         if isinstance(target, int) and target > last:
             raise ValueError(f"saliency.target: there is no class {target}; tile.edges make the classes 0 to {last}")
+        if "trend" in self.model.inputs and self.terrain.detrend_radius is None:
+            raise ValueError("model.inputs: there is no trend where terrain.detrend_radius is null; leave it out")
         if self.model.head_relu and self.train.loss != "cross_entropy":
             needs = f"as train.loss {self.train.loss} needs"
             raise ValueError(f"model.head_relu: scores that cannot be negative cannot say no, {needs}")

@@ -59,7 +59,7 @@ def class_probabilities(network: NetworkInNetwork, tiles: torch.Tensor, batch_si
     ----------
     network : NetworkInNetwork
         On the device of the engine.
-    tiles : Tensor, shape (m, 1, size, size)
+    tiles : Tensor, shape (m, channels, size, size)
         Normalised, on the device.
     batch_size : int
         Tiles at a time.

@@ -25,6 +25,7 @@ TITLES = {
     "smooth_gradient": "SmoothGrad", "grad_cam": "Grad-CAM",
 }  # fmt: skip
 PER_ELEVATION = ("gradient", "guided_backprop", "smooth_gradient")  # change of score per unit of the input
+OF_ALL_INPUTS = ("grad_cam",)  # maps of what a network makes of all its inputs; the others have one of each
 STEPS = 8  # of the path of integrated gradients; midpoints, since a network of ReLUs has kinks on the way
 COPIES = 4  # noisy copies of a tile that SmoothGrad averages over
 NOISE = 0.1  # their noise, as a share of the range of the tile
@@ -56,8 +57,9 @@ class HighLogOdds(nn.Module):
 
 
 def attribute(
-    network: nn.Module, tiles: torch.Tensor, target: torch.Tensor, method: str, batch_size: int = 20, networks: int = 1
-) -> np.ndarray:
+    network: nn.Module, tiles: torch.Tensor, target: torch.Tensor, method: str, batch_size: int = 20, networks: int = 1,
+    channel: int = 0,
+) -> np.ndarray:  # fmt: skip
     """Signed saliency of one class for each tile.
 
     Parameters
@@ -65,7 +67,7 @@ def attribute(
     network : Module
         A copy of it in evaluation mode is explained; the network itself stays as it is. Grad-CAM weighs the maps of its
         ``cam_layer``.
-    tiles : float tensor, shape (n, 1, size, size)
+    tiles : float tensor, shape (n, channels, size, size)
         Normalised elevation.
     target : int64 tensor, shape (n,)
         The class whose score is explained, for each tile.
@@ -75,6 +77,8 @@ def attribute(
         Tiles at a time.
     networks : int, optional
         Number of networks over which maps are averaged: noisy copies are divided among them.
+    channel : int, optional
+        Of the tiles, that the map is of; the first is elevation. Methods in OF_ALL_INPUTS have the first alone.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def attribute(
             _refuse_functional_relu(copied, tiles[:1])
         for batch, classes in zip(tiles.split(batch_size), target.split(batch_size), strict=True):
             batch = batch.detach().clone(memory_format=torch.channels_last)
-            maps.append(METHODS[method](copied, batch, classes, networks)[:, 0].detach().cpu().float().numpy())
+            maps.append(METHODS[method](copied, batch, classes, networks)[:, channel].detach().cpu().float().numpy())
     return np.concatenate(maps)
 
 

@@ -18,7 +18,7 @@ def dead_channels(network: nn.Module, tiles: torch.Tensor, batch_size: int = 20)
     ----------
     network : Module
         In evaluation mode. It is left without hooks.
-    tiles : float tensor, shape (n, 1, size, size)
+    tiles : float tensor, shape (n, channels, size, size)
         Normalised elevation.
     batch_size : int, optional
         Tiles at a time.

@@ -22,7 +22,7 @@ from heatflow.explanation.distance_profile import distance_table
 from heatflow.explanation.effect import structure_effect
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
 from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
-from heatflow.explanation.method_maps import MethodMaps, make_maps, method_statistics, parts_of_maps
+from heatflow.explanation.method_maps import MethodMaps, inputs_told_apart, make_maps, method_statistics, parts_of_maps
 from heatflow.explanation.removal import Curves, removal_scores
 from heatflow.explanation.sanity import (
     Removable,
@@ -176,13 +176,18 @@ def _draw(
 ) -> tuple[Weights | None, Removable]:
     """Make all maps, and write them; the results of `fit_shuffled` and `find_removable`, which wait for no map."""
     explained = dict.fromkeys([saliency.target, *(range(tiles.tile.n_classes) if saliency.per_class else ())])
-    parts = [*product(parts_of_maps(tiles), saliency.methods, explained)]
+    wanted = [(method, of, 0) for method, of in product(saliency.methods, explained)]
+    for method in saliency.methods:
+        wanted += [(method, saliency.target, channel) for channel, _ in inputs_told_apart(tiles, method)]
+    parts = [*product(parts_of_maps(tiles), wanted)]
     items: list[Item] = [(fit_shuffled, (recipe,))] if saliency.shuffled else []
-    items += [(find_removable, (saliency.target,)), *((make_maps, (*part, saliency.smooth_shifts)) for part in parts)]
+    items.append((find_removable, (saliency.target,)))
+    for index, (method, of, channel) in parts:
+        items.append((make_maps, (index, method, of, saliency.smooth_shifts, channel)))
     made = side_by_side(items)
     shuffled, removable = next(made) if saliency.shuffled else None, next(made)
-    for (index, method, of), maps in zip(parts, made, strict=True):
-        tiles.maps(method, of)[index] = maps
+    for (index, which), maps in zip(parts, made, strict=True):
+        tiles.maps(*which)[index] = maps
     return shuffled, removable
 
 

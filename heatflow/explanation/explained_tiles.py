@@ -1,7 +1,7 @@
 """What is explained: tiles with their networks, predictions and terrain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,9 @@ import pandas as pd
 
 from heatflow.config.schema import Tile
 from heatflow.explanation.out_of_fold import OutOfFoldNetworks, spread
+from heatflow.geo.inputs import further_inputs
 from heatflow.geo.tile_attributes import TileAttributes
+from heatflow.io.rasters import open_written
 from heatflow.io.vectors import read_table
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
@@ -39,6 +41,8 @@ class ExplainedTiles:
         Its classes are used.
     seed : int
         Of all draws.
+    inputs : list of str, optional
+        Names of what networks see beside elevation.
     """
 
     networks: OutOfFoldNetworks
@@ -49,6 +53,7 @@ class ExplainedTiles:
     resolution: float
     tile: Tile
     seed: int
+    inputs: list[str] = field(default_factory=list)
 
     @property
     def attributes(self) -> dict[str, np.ndarray]:
@@ -60,7 +65,7 @@ class ExplainedTiles:
         for name, array in terrain.compute(self.sample, on_tile=on_tile).items():
             np.save(self.folder / f"{name}.npy", array)
 
-    def maps(self, method: str, explained: str | int) -> np.ndarray:
+    def maps(self, method: str, explained: str | int, channel: int = 0) -> np.ndarray:
         """Maps of all tiles on disk, float32 (n, size, size), to be read or written; 0 until written.
 
         Parameters
@@ -69,8 +74,10 @@ class ExplainedTiles:
             See `attribute`.
         explained : str or int
             See `target`.
+        channel : int, optional
+            What networks see that the maps are of; the first is elevation.
         """
-        path, data = self.folder / f"{method} of {explained}", self.networks.data
+        path, data = self.folder / f"{method} of {explained} by {channel}", self.networks.data
         if not path.exists():
             shape = len(self.predictions), *data.tiles.pixels.shape[1:]
             np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
@@ -108,8 +115,8 @@ class TileFiles:
     ----------
     fold_data : tuple of Path
         As `FoldData.load` takes them.
-    models, predictions : Path
-        What the stages train and evaluate wrote.
+    models, predictions, terrain : Path
+        What the stages train, evaluate and terrain wrote.
     folder : Path
         See `ExplainedTiles`; new for every run, and where all processes find it.
     tile : Tile
@@ -126,6 +133,7 @@ class TileFiles:
     fold_data: tuple[Path, ...]
     models: Path
     predictions: Path
+    terrain: Path
     folder: Path
     tile: Tile
     block_size: int
@@ -142,4 +150,8 @@ class TileFiles:
         sample = spread(np.arange(len(table)), SAMPLE)
         row, col = (table[name].to_numpy(dtype=np.int64) for name in ("row", "col"))
         block = block_of(row, col, self.block_size, self.tile.size, self.tile.step)
-        return ExplainedTiles(networks, table, block, sample, self.folder, self.resolution, self.tile, self.seed)
+        with open_written(self.terrain) as raster:
+            inputs = further_inputs(raster)
+        return ExplainedTiles(
+            networks, table, block, sample, self.folder, self.resolution, self.tile, self.seed, inputs
+        )

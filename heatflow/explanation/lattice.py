@@ -23,8 +23,8 @@ def over_shifts(
     Parameters
     ----------
     explain : callable
-        Maps (n, size, size) of tiles (n, 1, size, size).
-    tiles : float tensor, shape (n, 1, size, size)
+        Maps (n, size, size) of tiles (n, channels, size, size).
+    tiles : float tensor, shape (n, channels, size, size)
     shifts : int
         Along each axis; 1 is the plain map.
     period : int

@@ -46,7 +46,7 @@ def mosaic(
 
 
 def write_maps(
-    path: Path, bands: dict[str, np.ndarray], row: np.ndarray, col: np.ndarray, tiles: TileGrid, units: str
+    path: Path, bands: dict[str, np.ndarray], row: np.ndarray, col: np.ndarray, tiles: TileGrid, units: tuple[str, ...]
 ) -> None:
     """Write maps of tiles as a cloud-optimised GeoTIFF on the grid of the terrain, strip by strip.
 
@@ -58,7 +58,8 @@ def write_maps(
     row, col : int arrays, shape (n,)
         Of each tile on the tile grid.
     tiles : TileGrid
-    units : str
+    units : tuple of str
+        Of each band.
     """
     height = tiles.grid.height
     strips = (

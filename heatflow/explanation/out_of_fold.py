@@ -14,6 +14,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork, fused
+from heatflow.learning.scaling import numbers
 from heatflow.learning.training import predict, reproducible
 
 LEAST_SCALE = 1e-6  # log-odds: of a network that scores all tiles alike nothing is lost, and that stays so
@@ -66,26 +67,27 @@ class OutOfFoldNetworks:
     @property
     def inner(self) -> slice:
         """Rows or columns of what a network sees that are the tile's own, without its margin."""
-        margin = self.data.tiles.margin
-        return slice(margin, self.data.tiles.framed.shape[1] - margin)
+        return self.data.tiles.inner
 
     def inputs(self, fold: int, index: np.ndarray, elevation: np.ndarray | None = None) -> torch.Tensor:
-        """Tiles as the networks of a fold see them, with their margins, (m, 1, edge, edge).
+        """Tiles as the networks of a fold see them, with their margins, (m, channels, edge, edge).
 
         Parameters
         ----------
         fold : int
         index : int array, shape (m,)
         elevation : float array, shape (m, size, size), optional
-            Metres; takes the place of the tiles' own terrain.
+            Metres; takes the place of the tiles' own terrain. What networks see beside it stays as it is.
         """
-        terrain = self.data.surroundings(index)
+        seen = self.data.surroundings(index)
         if elevation is not None:
-            terrain = terrain.copy()
-            terrain[:, self.inner, self.inner] = elevation
-        return network_inputs(terrain, self.data.scalings[fold], self.engine.device)
+            seen = seen.copy()
+            seen[:, 0, self.inner, self.inner] = elevation
+        return network_inputs(seen, self.data.scalings[fold], self.engine.device)
 
-    def maps(self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1) -> np.ndarray:
+    def maps(
+        self, method: str, index: np.ndarray, target: np.ndarray | None, shifts: int = 1, channel: int = 0
+    ) -> np.ndarray:
         """Saliency of tiles, the mean over the networks of each tile's fold.
 
         Parameters
@@ -97,31 +99,36 @@ class OutOfFoldNetworks:
             The class explained; None is the log-odds of the high classes.
         shifts : int, optional
             See `over_shifts`.
+        channel : int, optional
+            What networks see that the maps are of; the first is elevation.
 
         Returns
         -------
         float32 array, shape (m, size, size)
-            In score per km of elevation where the method gives a change per elevation, so that folds with different
-            scalings can share one map; otherwise in units of the score.
+            In score per km of elevation, or per unit of another channel, where the method gives a change per input, so
+            that folds with different scalings can share one map; otherwise in units of the score.
         """
+        per, first = 1 if channel else 1000, self.networks[0][0].first_stride  # 1000 m of elevation are a km
         mean = np.empty((len(index), *self.data.tiles.pixels.shape[1:]), dtype=np.float32)
         with reproducible(int(index.sum())):  # SmoothGrad's noise depends on nothing but the tiles
             for fold, here, networks in self.folds(index):
                 tiles, classes = self.inputs(fold, index[here]), None if target is None else target[here]
-                of, lattice = (method, classes, len(here), len(networks)), (self.stride, networks[0].first_stride)
+                of, lattice = (method, classes, len(here), len(networks), channel), (self.stride, first)
                 explainers = [self.explainer(network, *of) for network in networks]
                 maps = [over_shifts(explain, tiles, shifts, *lattice) for explain in explainers]
-                unit = self.data.scalings[fold]["scale"] / 1000 if method in PER_ELEVATION else 1
+                unit = numbers(self.data.scalings[fold], "scale")[channel] / per if method in PER_ELEVATION else 1
                 mean[here] = np.mean(maps, axis=0)[:, self.inner, self.inner] / unit
         return mean
 
     def explainer(
-        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, count: int, networks: int = 1
-    ) -> Callable[[torch.Tensor], np.ndarray]:
-        """A function from `count` tiles to maps by one network, of `networks` in the mean; `target` as in `maps`."""
+        self, network: NetworkInNetwork, method: str, target: np.ndarray | None, count: int, networks: int = 1,
+        channel: int = 0,
+    ) -> Callable[[torch.Tensor], np.ndarray]:  # fmt: skip
+        """A function from `count` tiles to maps by one network, of `networks` in the mean; the rest as in `maps`."""
         explained: nn.Module = HighLogOdds(network, self.first_high) if target is None else network
         classes = torch.from_numpy(np.zeros(count, dtype=np.int64) if target is None else target.astype(np.int64))
-        return lambda tiles: attribute(explained, tiles, classes.to(tiles.device), method, self.batch_size, networks)
+        of = method, self.batch_size, networks, channel
+        return lambda tiles: attribute(explained, tiles, classes.to(tiles.device), *of)
 
     def probability(self, index: np.ndarray, elevation: np.ndarray) -> np.ndarray:
         """Class probabilities of tiles whose terrain is replaced.

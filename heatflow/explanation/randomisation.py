@@ -65,7 +65,7 @@ def cascade(network: NetworkInNetwork, tiles: torch.Tensor, explain: Explain) ->
     ----------
     network : NetworkInNetwork
         In evaluation mode.
-    tiles : float tensor, shape (n, 1, size, size)
+    tiles : float tensor, shape (n, channels, size, size)
         Normalised elevation, for the statistics of batch normalisation.
     explain : callable
 
@@ -90,7 +90,7 @@ def agreement(
     ----------
     network, other : NetworkInNetwork
         Trained alike, from other seeds.
-    tiles : float tensor, shape (n, 1, size, size)
+    tiles : float tensor, shape (n, channels, size, size)
         Normalised elevation, for the statistics of batch normalisation.
     explain : callable
 

@@ -1,7 +1,7 @@
 """Statistics of the terrain around places, in windows of 2 to 52 km: what a site can tell without a network."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 from rasterio import DatasetReader
@@ -17,13 +17,15 @@ LEAST_CELLS = 4  # along each axis of a small raster
 BAND = 512  # rows of places whose terrain is held at a time
 
 
-def statistics_around(dataset: DatasetReader, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+def statistics_around(
+    dataset: DatasetReader, row: np.ndarray, column: np.ndarray, layers: Sequence[int] = ()
+) -> np.ndarray:
     """Statistics of the terrain in square windows around places; they do not depend on how it is turned.
 
     Of each window: height of the place above the mean (topographic position), standard deviation of elevation (relief),
     mean slope, root mean square of the curvature (Laplacian), and root mean square of the standard deviation within
-    cells (roughness). All but the last are those of cells of 1 km. Memory holds a band of rows with what its windows
-    reach.
+    cells (roughness). All but the last are those of cells of 1 km. Of further layers the mean. Memory holds a band of
+    rows with what its windows reach.
 
     Parameters
     ----------
@@ -31,38 +33,55 @@ def statistics_around(dataset: DatasetReader, row: np.ndarray, column: np.ndarra
         Terrain in metres, NaN for no data.
     row, column : float arrays, shape (n,)
         Places on the raster, pixels from its upper-left corner.
+    layers : sequence of int, optional
+        Bands, from 1, whose means in the same windows are wanted.
 
     Returns
     -------
-    float64 array, shape (n, 25)
+    float64 array, shape (n, 25 + 5 layers)
         STATISTICS for the first of RADII, then for the next; metres, slope in metres per metre, curvature in 1e-6 per
-        metre. 0 where there is no data.
+        metre. 0 where there is no data. After them the means of the first layer for each of RADII, then of the next;
+        NaN where there is no data.
     """
     every = max(1, min(round(CELL / dataset.res[0]), min(dataset.shape) // LEAST_CELLS))
     cell_row, cell_column = (np.asarray(place).astype(int) // every for place in (row, column))
     edge = every * dataset.res[0]
     reach = round(RADII[-1] / edge) + 2
-    out = np.zeros((len(cell_row), len(RADII) * len(STATISTICS)))
+    out = np.zeros((len(cell_row), len(RADII) * (len(STATISTICS) + len(layers))))
     last = -(-dataset.height // every) * every
     for start, stop in pairwise([*range(0, last, max(1, BAND // every) * every), last]):
         here = np.flatnonzero((cell_row >= start // every) & (cell_row < stop // every))
         if not len(here):
             continue
         top, bottom = max(0, start - reach * every), min(dataset.height, stop + reach * every)
-        for k, window in enumerate(_windows(*_cells(dataset, top, bottom, every), edge)):
-            out[here, k] = window[cell_row[here] - top // every, cell_column[here]]
+        place, rows = (cell_row[here] - top // every, cell_column[here]), (top, bottom)
+        terrain = _windows(*_cells(dataset, 1, *rows, every), edge)
+        further = (_means(_cells(dataset, band, *rows, every)[0], edge) for band in layers)
+        for k, window in enumerate(chain(terrain, *further)):
+            out[here, k] = window[place]
     return out
 
 
-def _cells(dataset: DatasetReader, top: int, bottom: int, every: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means of elevation and of its square in the cells of some rows of pixels, float64 (rows, columns) of cells."""
+def _cells(dataset: DatasetReader, band: int, top: int, bottom: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of a band and of its square in the cells of some rows of pixels, float64 (rows, columns) of cells."""
     parts = []
     for first, last in pairwise([*range(top, bottom, max(1, BAND // every) * every), bottom]):
-        strip = dataset.read(1, window=Window(0, first, dataset.width, last - first)).astype(np.float64)
+        strip = dataset.read(band, window=Window(0, first, dataset.width, last - first)).astype(np.float64)
         strip = np.pad(strip, ((0, -len(strip) % every), (0, -dataset.width % every)), constant_values=np.nan)
         parts.append((block_mean(strip, every), block_mean(strip**2, every)))
-    z, squares = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
-    return z, squares
+    mean, squares = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
+    return mean, squares
+
+
+def _means(cells: np.ndarray, edge: float) -> Iterator[np.ndarray]:
+    """Mean of a layer in each window of every cell, from its `_cells`."""
+    for radius in RADII:
+        yield _mean(cells, _window_size(radius, edge, cells), empty=np.nan)
+
+
+def _window_size(radius: float, edge: float, cells: np.ndarray) -> int:
+    """Cells along the edge of a window."""
+    return 2 * min(round(radius / edge), max(cells.shape)) + 1
 
 
 def _windows(z: np.ndarray, squares: np.ndarray, edge: float) -> Iterator[np.ndarray]:
@@ -73,7 +92,7 @@ def _windows(z: np.ndarray, squares: np.ndarray, edge: float) -> Iterator[np.nda
         "roughness": np.maximum(squares - z**2, 0),
     }  # fmt: skip
     for radius in RADII:
-        size = 2 * min(round(radius / edge), max(z.shape)) + 1
+        size = _window_size(radius, edge, z)
         mean = {name: _mean(field, size) for name, field in fields.items()}
         yield np.nan_to_num(z - mean["z"])
         yield np.sqrt(np.maximum(mean["z2"] - mean["z"] ** 2, 0))
@@ -82,11 +101,11 @@ def _windows(z: np.ndarray, squares: np.ndarray, edge: float) -> Iterator[np.nda
         yield np.sqrt(np.maximum(mean["roughness"], 0))
 
 
-def _mean(field: np.ndarray, size: int) -> np.ndarray:
-    """Mean of a square window of cells around each cell, over those with data; 0 where there is none."""
+def _mean(field: np.ndarray, size: int, empty: float = 0.0) -> np.ndarray:
+    """Mean of a square window of cells around each cell, over those with data; `empty` where there is none."""
     there = np.isfinite(field)
     total, share = (
         ndimage.uniform_filter(values, size, mode="constant")
         for values in (np.where(there, field, 0.0), there.astype(np.float64))
     )
-    return np.where(share > 1e-9, total / np.maximum(share, 1e-9), 0.0)
+    return np.where(share > 1e-9, total / np.maximum(share, 1e-9), empty)

@@ -1,18 +1,25 @@
-"""The terrain: elevation warped onto the working grid, its regional trend subtracted, written strip by strip."""
+"""The terrain: elevation warped onto the working grid, its regional trend subtracted, written strip by strip.
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+Its first band is what every stage knows as the terrain. Further bands are what networks see beside it, each an input
+of its own: the trend that was subtracted, and layers such as gravity. This is the one place that knows where a band
+comes from. Whatever is cut out of the raster later has all of them.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
-from heatflow.geo.elevation import Elevation
+from heatflow.geo.elevation import SourceRaster
+from heatflow.geo.inputs import DETRENDED, TREND
 from heatflow.geo.trend import Strips, detrend
-from heatflow.geo.warp import source_pixel, warp_strips
+from heatflow.geo.warp import require_overlap, source_pixel, warp_strips
 from heatflow.grid.grids import Grid
 from heatflow.io.rasters import write_cog
 
@@ -36,6 +43,8 @@ class TerrainSummary:
     detrended : bool
     source_pixel : float
         Edge of a pixel of the raster that it was made from, metres.
+    layers : dict of float
+        Share of pixels with data of each layer, by its name.
     """
 
     grid: Grid
@@ -44,18 +53,21 @@ class TerrainSummary:
     terrain: tuple[float, float]
     detrended: bool
     source_pixel: float
+    layers: dict[str, float] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, Any]:
         """Contents of ``metrics/terrain.json``."""
         elevation, terrain = (dict(zip(("low", "high"), ends, strict=True)) for ends in (self.elevation, self.terrain))
         size = {"width": self.grid.width, "height": self.grid.height}
-        return {**size, "valid": self.valid, "source_pixel": self.source_pixel, "elevation": elevation, **terrain}
+        layers = {"layers": self.layers} if self.layers else {}
+        pixels = {"valid": self.valid, "source_pixel": self.source_pixel}
+        return {**size, **pixels, "elevation": elevation, **terrain, **layers}
 
 
 def write_terrain(
-    source: Elevation, grid: Grid, terrain: Terrain, path: Path, trend: Path,
-    on_strip: Callable[[int], object] = lambda rows: None,
+    source: SourceRaster, grid: Grid, terrain: Terrain, path: Path, trend: Path, inputs: Sequence[str] = DETRENDED,
+    layers: Mapping[str, SourceRaster] = MappingProxyType({}), on_strip: Callable[[int], object] = lambda rows: None,
 ) -> TerrainSummary:  # fmt: skip
     """Warp elevation onto a grid, subtract the regional trend, and write both as cloud-optimised GeoTIFFs.
 
@@ -63,7 +75,7 @@ def write_terrain(
 
     Parameters
     ----------
-    source : Elevation
+    source : SourceRaster
     grid : Grid
         As `working_grid` gives it.
     terrain : Terrain
@@ -72,6 +84,10 @@ def write_terrain(
         Of the GeoTIFF to write.
     trend : Path
         Of the GeoTIFF of what is subtracted, on a coarser grid (`trend_grid`); NaN throughout where nothing is.
+    inputs : sequence of str, optional
+        "detrended", and "trend" where that is to be the second band of the terrain.
+    layers : mapping of str to SourceRaster, optional
+        Rasters whose values are further bands of the terrain, by their names.
     on_strip : callable
         Called with the number of rows written, for progress.
 
@@ -82,9 +98,11 @@ def write_terrain(
     Raises
     ------
     InputError
-        The radius is larger than the raster, or no pixel has data.
+        The radius is larger than the raster, or no pixel of it or of a layer has data.
     """
     name, radius = source.dataset.name, terrain.detrend_radius
+    for raster in layers.values():
+        require_overlap(raster, grid)
     before, after = _Range(), _Range()
     subtracted = _Subtracted(coarse := trend_grid(grid, radius), grid)
     strips = before.observe(warp_strips(source, grid, terrain.resampling), source=name)
@@ -96,11 +114,13 @@ def write_terrain(
                 f"terrain.detrend_radius: {radius:g} m is more than {name} measures ({longest:g} m): {why}"
             )
         strips = subtracted.observe(strips, grid.shape, radius / grid.resolution)
-    write_cog(path, grid, after.observe(strips), on_strip=on_strip)
+    beside = _Beside(subtracted if TREND in inputs else None, layers, grid, terrain.resampling)
+    bands, units = beside.bands
+    write_cog(path, grid, beside.observe(after.observe(strips)), bands=bands, units=units, on_strip=on_strip)
     write_cog(trend, coarse, iter([(0, subtracted.mean())]), bands=("regional trend",))
-    valid = after.count / (grid.width * grid.height)
-    ends = (before.low, before.high), (after.low, after.high)
-    return TerrainSummary(grid, valid, *ends, radius is not None, source_pixel(source, grid))
+    valid, *of_layers = (count / (grid.width * grid.height) for count in (after.count, *beside.counts()))
+    ends, shares = ((before.low, before.high), (after.low, after.high)), dict(zip(layers, of_layers, strict=True))
+    return TerrainSummary(grid, valid, *ends, radius is not None, source_pixel(source, grid), shares)
 
 
 def trend_grid(grid: Grid, radius: float | None) -> Grid:
@@ -117,6 +137,7 @@ class _Subtracted:
     def __init__(self, coarse: Grid, grid: Grid) -> None:
         self.cell = round(coarse.resolution / grid.resolution)
         self.sums = np.zeros((2, *coarse.shape))
+        self.taken = np.empty((0, grid.width), dtype=np.float32)  # off the strip that was passed on last
 
     def observe(self, strips: Strips, shape: tuple[int, int], radius: float) -> Strips:
         """Detrend strips, with a radius in pixels, and pass them on."""
@@ -128,7 +149,7 @@ class _Subtracted:
                 yield row, strip
 
         for row, strip in detrend(hold(), shape, radius):
-            taken = held.popleft() - strip
+            self.taken = taken = held.popleft() - strip
             there = np.isfinite(taken)
             starts = np.arange(0, strip.shape[1], self.cell)
             rows = (row + np.arange(len(strip))) // self.cell
@@ -140,6 +161,41 @@ class _Subtracted:
         """Mean of each cell, metres; float32, NaN where nothing was taken off."""
         total, count = self.sums
         return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0).astype(np.float32)
+
+
+class _Beside:
+    """Bands beside the terrain: the trend that was taken off, if it is wanted, and layers."""
+
+    def __init__(
+        self, trend: _Subtracted | None, layers: Mapping[str, SourceRaster], grid: Grid, resampling: str
+    ) -> None:
+        self.trend, self.layers, self.grid, self.resampling = trend, layers, grid, resampling
+        self.with_data: Counter[str] = Counter()
+
+    @property
+    def bands(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Descriptions and units of all bands of the terrain."""
+        own = {"elevation": "m"} | ({} if self.trend is None else {TREND: "m"})
+        every = own | {name: raster.unit for name, raster in self.layers.items()}
+        return tuple(every), tuple(every.values())
+
+    def observe(self, strips: Strips) -> Strips:
+        """Strips (bands, rows, width) from those of the first band."""
+        for row, strip in strips:
+            bands = [strip] if self.trend is None else [strip, self.trend.taken]
+            for name, raster in self.layers.items():
+                parts = warp_strips(raster, self.grid, self.resampling, (row, row + len(strip)))
+                bands.append(np.concatenate([part for _, part in parts]))
+                self.with_data[name] += int(np.isfinite(bands[-1]).sum())
+            yield row, np.stack(bands)
+
+    def counts(self) -> list[int]:
+        """Number of pixels with data of each layer, at least one."""
+        for name, raster in self.layers.items():
+            if not self.with_data[name]:
+                remedy = "check its nodata value, and whether it shows the same region"
+                raise InputError(f"{raster.param}: {raster.dataset.name}: has no data on the terrain; {remedy}")
+        return [self.with_data[name] for name in self.layers]
 
 
 class _Range:

@@ -48,15 +48,37 @@ def terrain_statistics(tile: np.ndarray, resolution: float) -> np.ndarray:
     return np.array(statistics)
 
 
-def statistics_of_tiles(
-    tiles: Iterable[np.ndarray], resolution: float, on_tile: Callable[[], object] = lambda: None
-) -> np.ndarray:
-    """`terrain_statistics` of several tiles.
+def channel_means(tile: np.ndarray) -> np.ndarray:
+    """Mean of each channel of a tile over its pixels with data.
 
     Parameters
     ----------
-    tiles : iterable of float array, shape (size, size)
-        Elevation in metres, NaN for no data.
+    tile : float array, shape (channels, size, size)
+
+    Returns
+    -------
+    float64 array, shape (channels,)
+        NaN where there is no data.
+
+    Examples
+    --------
+    >>> channel_means(np.array([[[1.0, np.nan], [3.0, 5.0]], [[np.nan, np.nan], [np.nan, np.nan]]]))
+    array([ 3., nan])
+    """
+    there = np.isfinite(tile)
+    total, count = np.where(there, tile, 0.0).sum(axis=(1, 2), dtype=np.float64), there.sum(axis=(1, 2))
+    return np.divide(total, count, out=np.full(len(tile), np.nan), where=count > 0)
+
+
+def statistics_of_tiles(
+    tiles: Iterable[np.ndarray], resolution: float, on_tile: Callable[[], object] = lambda: None
+) -> np.ndarray:
+    """`terrain_statistics` of several tiles, and `channel_means` of what networks see beside the terrain.
+
+    Parameters
+    ----------
+    tiles : iterable of float array, shape (channels, size, size)
+        The first channel is elevation in metres, NaN for no data.
     resolution : float
         Edge of a pixel in metres.
     on_tile : callable
@@ -64,11 +86,11 @@ def statistics_of_tiles(
 
     Returns
     -------
-    float64 array, shape (n, 17)
+    float64 array, shape (n, 16 + channels)
     """
     rows = []
-    for tile in tiles:
-        rows.append(terrain_statistics(np.asarray(tile), resolution))
+    for tile in map(np.asarray, tiles):
+        rows.append(np.append(terrain_statistics(tile[0], resolution), channel_means(tile[1:])))
         on_tile()
     return np.array(rows)
 

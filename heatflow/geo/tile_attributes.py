@@ -100,7 +100,7 @@ class TileAttributes:
             corners = [*zip(tops, lefts, strict=True)]
             for first in range(0, len(corners), AHEAD):
                 part = corners[first : first + AHEAD]
-                around = (read_around(terrain, *corner, size, margin) for corner in part)  # read by one thread,
+                around = (read_around(terrain, *corner, size, margin)[0] for corner in part)  # read by one thread,
                 features = (self._features(*corner) for corner in part)  # and rasterised by it
                 for k, tile in enumerate(pool.map(self._attributes, around, features), start=first):
                     for name, array in tile.items():

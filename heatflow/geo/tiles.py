@@ -134,13 +134,13 @@ def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path
     Parameters
     ----------
     dataset : rasterio.DatasetReader
-        The terrain, float32 with NaN for no data.
+        The terrain and the bands beside it, float32 with NaN for no data.
     tiles : TileGrid
     table : DataFrame
         With ``row`` and ``col``, sorted by both.
     path : Path
-        Of the .npy file to write: float32, shape (n, edge, edge), metres, NaN where there is no data. The edge is that
-        of a tile and twice the margin.
+        Of the .npy file to write: float32, NaN where there is no data, shape (n, edge, edge), or (n, channels, edge,
+        edge) where the raster has several bands. The edge is that of a tile and twice the margin.
     margin : int, optional
         Pixels of terrain around a tile that are cut out with it.
     on_tile : callable
@@ -149,22 +149,24 @@ def cut_tiles(dataset: DatasetReader, tiles: TileGrid, table: pd.DataFrame, path
     Returns
     -------
     DataFrame
-        ``valid``, ``relief`` and ``constant`` of each tile, without its margin, as `data_statistics` gives them.
+        ``valid``, ``relief`` and ``constant`` of the terrain of each tile, without its margin, as `data_statistics`
+        gives them.
     """
     size, stride, edge = tiles.size, tiles.stride, tiles.size + 2 * margin
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
+    shape = (len(table), *([dataset.count] if dataset.count > 1 else []), edge, edge)
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False, "shape": shape}
     described = []
     with open(path, "wb") as packed:  # in order, so that memory holds one row of tiles, whatever the number of them
-        np.lib.format.write_array_header_1_0(packed, {**header, "shape": (len(table), edge, edge)})
+        np.lib.format.write_array_header_1_0(packed, header)
         rows, cols = table["row"].to_numpy(), table["col"].to_numpy()
         for row in np.unique(rows).tolist():
             here = cols[rows == row].tolist()
             left, right = here[0] * stride, here[-1] * stride + size
             strip = read_around(dataset, row * stride, left, (size, right - left), margin)
             for col in here:
-                tile = np.ascontiguousarray(strip[:, col * stride - left : col * stride - left + edge], dtype="<f4")
+                tile = np.ascontiguousarray(strip[..., col * stride - left : col * stride - left + edge], dtype="<f4")
                 packed.write(tile.data)
-                inner = tile[margin : margin + size, margin : margin + size]
+                inner = tile[0, margin : margin + size, margin : margin + size]
                 described.append(data_statistics(inner.reshape(1, -1)))
                 on_tile()
     return pd.concat(described, ignore_index=True)
@@ -176,8 +178,9 @@ class PackedTiles:
 
     Parameters
     ----------
-    framed : float32 array, shape (n, edge, edge)
-        Tiles and the terrain around them. Metres, NaN where there is no data.
+    framed : float32 array, shape (n, channels, edge, edge)
+        Tiles and what is around them: the terrain in metres, then the other inputs of networks. NaN where there is no
+        data.
     ids : int array, shape (n,)
         Ascending.
     margin : int, optional
@@ -189,10 +192,24 @@ class PackedTiles:
     margin: int = 0
 
     @property
+    def channels(self) -> int:
+        """Number of inputs of networks."""
+        return self.framed.shape[1]
+
+    @property
+    def inner(self) -> slice:
+        """Rows or columns of a tile without what is around it."""
+        return slice(self.margin, self.framed.shape[-1] - self.margin)
+
+    @property
+    def stack(self) -> np.ndarray:
+        """All channels of tiles without what is around them, float32 (n, channels, size, size)."""
+        return self.framed[..., self.inner, self.inner]
+
+    @property
     def pixels(self) -> np.ndarray:
-        """Tiles without what is around them, float32 (n, size, size)."""
-        inner = slice(self.margin, self.framed.shape[1] - self.margin)
-        return self.framed[:, inner, inner]
+        """Terrain of tiles without what is around them, float32 (n, size, size)."""
+        return self.stack[:, 0]
 
     @classmethod
     def load(cls, path: str | Path, table: str | Path, margin: int = 0) -> "PackedTiles":
@@ -206,20 +223,20 @@ class PackedTiles:
         ids = read_table(table)["tile"].to_numpy()
         with reading(path):
             framed = np.load(path, mmap_mode="r", allow_pickle=False)
-            if framed.ndim != 3 or len(framed) != len(ids) or framed.shape[1] <= 2 * margin:
+            if framed.ndim not in (3, 4) or len(framed) != len(ids) or framed.shape[-1] <= 2 * margin:
                 raise ValueError(f"its shape is {framed.shape}, and there are {len(ids)} tiles")
-        return cls(framed, ids, margin)
+        return cls(framed if framed.ndim == 4 else framed[:, None], ids, margin)
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Rows of the array that hold tiles, by their numbers; int array (m,)."""
         return np.searchsorted(self.ids, ids)
 
     def elevation(self, ids: np.ndarray) -> np.ndarray:
-        """Tiles by their numbers, in metres; float32 array (m, size, size), NaN where there is no data."""
+        """Terrain of tiles by their numbers, metres; float32 array (m, size, size), NaN where there is no data."""
         return np.asarray(self.pixels[self.rows(ids)])
 
     def surroundings(self, ids: np.ndarray) -> np.ndarray:
-        """The same with the terrain around them; float32 array (m, edge, edge)."""
+        """All channels of tiles and of what is around them; float32 array (m, channels, edge, edge)."""
         return np.asarray(self.framed[self.rows(ids)])
 
 

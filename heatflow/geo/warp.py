@@ -1,4 +1,4 @@
-"""The working grid of square metric pixels, and warping an elevation raster onto it.
+"""The working grid of square metric pixels, and warping rasters onto it.
 
 A raster is warped strip by strip, so that memory stays bounded whatever its size.
 """
@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from heatflow.config.schema import Terrain
 from heatflow.errors import InputError
-from heatflow.geo.elevation import Elevation
+from heatflow.geo.elevation import SourceRaster
 from heatflow.geo.trend import Strips
 from heatflow.grid.crs import Bounds, parse_crs, project, project_bounds, require_metric, utm_zone
 from heatflow.grid.grids import Grid
@@ -22,7 +22,7 @@ GRID_PIXELS = 4_000_000  # pixels of the grid in a strip: detrending takes ten t
 WGS84 = CRS.from_epsg(4326)
 
 
-def working_grid(source: Elevation, terrain: Terrain = Terrain()) -> Grid:
+def working_grid(source: SourceRaster, terrain: Terrain = Terrain()) -> Grid:
     """The grid that a raster is warped onto.
 
     In the raster's own CRS its lines start at the raster's upper-left corner; in another they are whole multiples of
@@ -30,7 +30,7 @@ def working_grid(source: Elevation, terrain: Terrain = Terrain()) -> Grid:
 
     Parameters
     ----------
-    source : Elevation
+    source : SourceRaster
     terrain : Terrain
         Of which the resolution, the CRS and the bounds are used.
 
@@ -103,31 +103,36 @@ def _within(ds: DatasetReader, whole: Bounds, degrees: Bounds) -> Bounds:
     return part
 
 
-def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Strips:
+def warp_strips(
+    source: SourceRaster, grid: Grid, resampling: str = "auto", between: tuple[int, int] | None = None
+) -> Strips:
     """Warp a raster onto a grid strip by strip.
 
     Parameters
     ----------
-    source : Elevation
+    source : SourceRaster
     grid : Grid
     resampling : str
         ``"auto"`` or the name of a `rasterio.enums.Resampling`. ``"auto"`` averages when shrinking, so that no source
         pixel is skipped, and is cubic when enlarging, so that no creases appear along the lines of the source.
+    between : (int, int), optional
+        First row of the grid, and the one after the last; None is all of it.
 
     Yields
     ------
     row : int
         First row of the strip on the grid.
     strip : float32 array, shape (rows, grid.width)
-        Metres; NaN where there is no data. When enlarging, a pixel has data where the source pixel around its centre
+        NaN where there is no data. When enlarging, a pixel has data where the source pixel around its centre
         has; when averaging, where any source pixel in it has.
     """
     shrink = source_pixels_per_pixel(source, grid)
     method = ("average" if shrink > 1 + 1e-6 else "cubic") if resampling == "auto" else resampling
     rows = int(np.clip(min(STRIP_PIXELS / max(shrink, 1e-9) ** 2, GRID_PIXELS) / grid.width, 1, 512))
     aligned = _aligned_offset(source, grid)
-    for top in range(0, grid.height, rows):
-        height = min(rows, grid.height - top)
+    first, stop = between or (0, grid.height)
+    for top in range(first, stop, rows):
+        height = min(rows, stop - top)
         if aligned is not None:
             row, column = aligned
             yield top, source.read(Window(column, row + top, grid.width, height))
@@ -135,7 +140,20 @@ def warp_strips(source: Elevation, grid: Grid, resampling: str = "auto") -> Stri
             yield top, _warp_strip(source, grid, top, height, Resampling[method], shrink)
 
 
-def _aligned_offset(source: Elevation, grid: Grid) -> tuple[int, int] | None:
+def require_overlap(source: SourceRaster, grid: Grid) -> None:
+    """Refuse a raster that shows nothing of a grid, before any long work.
+
+    Raises
+    ------
+    InputError
+        No pixel of it is near the grid.
+    """
+    if _source_window(source, grid, 0, grid.height, source_pixels_per_pixel(source, grid)) is None:
+        where = f"does not meet the terrain ({grid.crs.to_string()}); does it show the same region?"
+        raise InputError(f"{source.param}: {source.dataset.name}: {where}")
+
+
+def _aligned_offset(source: SourceRaster, grid: Grid) -> tuple[int, int] | None:
     """(row, column) of the grid's first pixel where it is a plain cut of the source, else None."""
     ds = source.dataset
     t = ds.transform
@@ -146,12 +164,12 @@ def _aligned_offset(source: Elevation, grid: Grid) -> tuple[int, int] | None:
     return (int(row), int(column)) if inside and column.is_integer() and row.is_integer() else None
 
 
-def source_pixel(source: Elevation, grid: Grid) -> float:
+def source_pixel(source: SourceRaster, grid: Grid) -> float:
     """Edge of a source pixel at the middle of a grid, metres."""
     return grid.resolution / max(source_pixels_per_pixel(source, grid), 1e-9)
 
 
-def source_pixels_per_pixel(source: Elevation, grid: Grid) -> float:
+def source_pixels_per_pixel(source: SourceRaster, grid: Grid) -> float:
     """Edge of a grid pixel in source pixels, at the middle of the grid."""
     x = grid.left + (grid.width / 2 + np.array([0.0, 1.0, 0.0])) * grid.resolution
     y = grid.top - (grid.height / 2 + np.array([0.0, 0.0, 1.0])) * grid.resolution
@@ -160,7 +178,7 @@ def source_pixels_per_pixel(source: Elevation, grid: Grid) -> float:
     return float(np.sqrt(area)) if np.isfinite(area) else 1.0
 
 
-def _source_pixels(source: Elevation, grid: Grid, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _source_pixels(source: SourceRaster, grid: Grid, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Source (column, row) as floats of points in the grid's CRS; NaN where they have no image."""
     if source.dataset.crs != grid.crs:
         x, y = (np.where(np.isfinite(v), v, np.nan) for v in project(grid.crs, source.dataset.crs, x, y))
@@ -168,7 +186,9 @@ def _source_pixels(source: Elevation, grid: Grid, x: np.ndarray, y: np.ndarray) 
     return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
 
 
-def _warp_strip(source: Elevation, grid: Grid, top: int, height: int, method: Resampling, shrink: float) -> np.ndarray:
+def _warp_strip(
+    source: SourceRaster, grid: Grid, top: int, height: int, method: Resampling, shrink: float
+) -> np.ndarray:
     ds, empty = source.dataset, np.full((height, grid.width), np.nan, dtype=np.float32)
     window = _source_window(source, grid, top, height, shrink)
     if window is None or np.isnan(values := source.read(window)).all():
@@ -190,7 +210,7 @@ def _warp_strip(source: Elevation, grid: Grid, top: int, height: int, method: Re
             return warped.read(1)
 
 
-def _source_window(source: Elevation, grid: Grid, top: int, height: int, shrink: float) -> Window | None:
+def _source_window(source: SourceRaster, grid: Grid, top: int, height: int, shrink: float) -> Window | None:
     """The source pixels that a strip of the grid needs; None where it has none."""
     ds = source.dataset
     x = grid.left + np.linspace(0, grid.width, 65) * grid.resolution

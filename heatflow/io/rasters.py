@@ -20,7 +20,7 @@ COG = {
 
 def write_cog(
     path: str | Path, grid: Grid, strips: Iterator[tuple[int, np.ndarray]], *, bands: tuple[str, ...] = ("elevation",),
-    units: str = "m", on_strip: Callable[[int], object] = lambda rows: None,
+    units: str | tuple[str, ...] = "m", on_strip: Callable[[int], object] = lambda rows: None,
 ) -> None:  # fmt: skip
     """Write strips of rows as a cloud-optimised GeoTIFF: tiled, compressed, with overviews; float32, nodata NaN.
 
@@ -33,8 +33,8 @@ def write_cog(
         First row of each strip, and its values, shape (rows, width) or (bands, rows, width).
     bands : tuple of str
         Descriptions of the bands.
-    units : str
-        Unit of all bands.
+    units : str or tuple of str
+        Unit of all bands, or of each.
     on_strip : callable
         Called with the number of rows written, for progress.
     """
@@ -47,9 +47,10 @@ def write_cog(
     }  # fmt: skip
     try:
         with rasterio.open(draft, "w", **profile) as out:
-            for number, description in enumerate(bands, start=1):
+            of_bands = [units] * len(bands) if isinstance(units, str) else units
+            for number, (description, unit) in enumerate(zip(bands, of_bands, strict=True), start=1):
                 out.set_band_description(number, description)
-                out.set_band_unit(number, units)
+                out.set_band_unit(number, unit)
             for row, strip in strips:
                 strip = strip if strip.ndim == 3 else strip[None]
                 out.write(strip, window=Window(0, row, grid.width, strip.shape[1]))
@@ -116,7 +117,7 @@ def sample(dataset: rasterio.DatasetReader, row: np.ndarray, column: np.ndarray)
 def read_around(
     dataset: rasterio.DatasetReader, top: int, left: int, size: int | tuple[int, int], margin: int
 ) -> np.ndarray:  # fmt: skip
-    """Read a rectangle of the first band with a margin around it.
+    """Read a rectangle of all bands with a margin around it.
 
     Parameters
     ----------
@@ -130,15 +131,15 @@ def read_around(
 
     Returns
     -------
-    ndarray of float32, shape (rows + 2 margin, columns + 2 margin)
+    ndarray of float32, shape (bands, rows + 2 margin, columns + 2 margin)
         NaN outside the raster.
     """
     rows, columns = (length + 2 * margin for length in ((size, size) if isinstance(size, int) else size))
-    square = np.full((rows, columns), np.nan, dtype=np.float32)
+    square = np.full((dataset.count, rows, columns), np.nan, dtype=np.float32)
     first_row, first_column = top - margin, left - margin
     r0, c0 = max(0, first_row), max(0, first_column)
     r1, c1 = min(dataset.height, first_row + rows), min(dataset.width, first_column + columns)
     if r0 < r1 and c0 < c1:
         inside = slice(r0 - first_row, r1 - first_row), slice(c0 - first_column, c1 - first_column)
-        square[inside] = dataset.read(1, window=Window(c0, r0, c1 - c0, r1 - r0))
+        square[:, *inside] = dataset.read(window=Window(c0, r0, c1 - c0, r1 - r0))
     return square

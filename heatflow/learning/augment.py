@@ -72,7 +72,7 @@ class AddNoise(v2.Transform):
 
 
 def pipeline(*, flip: bool, rotation: float, noise: float) -> v2.Transform:
-    """The augmentation of a batch of tiles, (n, 1, size, size) -> the same shape.
+    """The augmentation of a batch of tiles, (n, channels, size, size) -> the same shape.
 
     Parameters
     ----------

@@ -90,13 +90,13 @@ class Engine:
         return network.to(memory_format=torch.channels_last)
 
     def forward(self, network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
-        """Scores (n, classes) in `dtype` of tiles (n, 1, size, size)."""
+        """Scores (n, classes) in `dtype` of tiles (n, channels, size, size)."""
         with self.autocast():
             scores = network(tiles)
         return scores.to(self.dtype)
 
     def class_maps(self, network: NetworkInNetwork, tiles: torch.Tensor) -> torch.Tensor:
-        """Class maps (n, maps, h, w) in `dtype` of tiles (n, 1, size, size)."""
+        """Class maps (n, maps, h, w) in `dtype` of tiles (n, channels, size, size)."""
         run = _compiled(self.device.type) if self.compiled and torch.is_grad_enabled() else _run
         with self.autocast():
             maps = run(network, tiles)

@@ -106,7 +106,7 @@ class TrainingFiles:
         Of the stages of these names.
     sites : Path or None
         Of the tile stage; None: networks learn from the classes of tiles alone.
-    elevation : Path or None
+    channels : Path or None
         From `write_surroundings`; None: networks learn from the tiles of the grid.
     tile : Tile
     """
@@ -115,15 +115,15 @@ class TrainingFiles:
     terrain: Path
     wells: Path
     sites: Path | None
-    elevation: Path | None
+    channels: Path | None
     tile: Tile
 
     def __call__(self) -> tuple[FoldData, Terrain | None]:
         """Open them."""
         data = FoldData.load(self.fold_data, self.tile.margin)
-        if self.elevation is None:
+        if self.channels is None:
             return data, None
-        return data, Terrain.load(self.terrain, self.wells, self.sites, self.elevation, self.tile)
+        return data, Terrain.load(self.terrain, self.wells, self.sites, self.channels, self.tile)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class TrainingTask(OpeningTask):
         source = _source(data, fold, p, engine, terrain)
         validation = data.part(fold, "validation", engine) if len(data.members(fold, "validation")) else None
         with training.reproducible(p.train.seed + fold + SEED_STEP * seed):
-            network = _network(p, sites=source.site_labels is not None)
+            network = _network(p, data.tiles.channels, sites=source.site_labels is not None)
             history = training.train_network(network, source, validation, p.train, engine, on_state, resume)
             if paused:
                 return Unfinished(replace(item, state=paused[0]))
@@ -250,11 +250,11 @@ def _refuse_duplicates(data: FoldData) -> None:
         )
 
 
-def _network(params: Params, sites: bool) -> NetworkInNetwork:
+def _network(params: Params, inputs: int, sites: bool) -> NetworkInNetwork:
     tile, model, train = params.tile, params.model, params.train
     return NetworkInNetwork(
-        classes=tile.n_classes, channels=model.channels, layout=model.layout, sites=sites, size=tile.size,
-        margin=tile.margin, dropout=train.dropout, batch_norm=model.batch_norm, pooling=model.pooling,
+        classes=tile.n_classes, channels=model.channels, inputs=inputs, layout=model.layout, sites=sites,
+        size=tile.size, margin=tile.margin, dropout=train.dropout, batch_norm=model.batch_norm, pooling=model.pooling,
         head_relu=model.head_relu, loss=train.loss, first_high=tile.first_high,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from heatflow.io.vectors import read_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.folds import Folds
 from heatflow.learning.inputs import network_inputs
+from heatflow.learning.scaling import Scaling
 from heatflow.learning.training import Part
 
 
@@ -33,13 +34,13 @@ class FoldData:
         Of all tiles, kept or not.
     split : Folds
     scalings : list of dict
-        One for each fold.
+        One for each fold, see `heatflow.learning.scaling.fit_scaling`.
     """
 
     table: geopandas.GeoDataFrame
     tiles: PackedTiles
     split: Folds
-    scalings: list[dict[str, float]]
+    scalings: list[Scaling]
 
     @classmethod
     def load(cls, files: Sequence[Path], margin: int = 0) -> "FoldData":
@@ -85,15 +86,16 @@ class FoldData:
         return np.flatnonzero(self.roles[fold] == role)
 
     def elevation(self, index: np.ndarray) -> np.ndarray:
-        """Tiles in metres, float32 (m, size, size), NaN for nodata."""
+        """Terrain of tiles in metres, float32 (m, size, size), NaN for nodata."""
         return self.tiles.elevation(self.table["tile"].to_numpy()[index])
 
     def surroundings(self, index: np.ndarray) -> np.ndarray:
-        """Tiles with the terrain around them, as networks predict them; float32 (m, edge, edge), NaN for nodata."""
+        """All channels of tiles with what is around them, as networks predict them; float32 (m, channels, edge, edge),
+        NaN for nodata."""
         return self.tiles.surroundings(self.table["tile"].to_numpy()[index])
 
     def inputs(self, fold: int, index: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Tiles as the network of a fold takes them to predict, float32 tensor (m, 1, edge, edge)."""
+        """Tiles as the network of a fold takes them to predict, float32 tensor (m, channels, edge, edge)."""
         return network_inputs(self.surroundings(index), self.scalings[fold], device)
 
     def excluded(self, fold: int, tiles: TileGrid, buffer: float) -> np.ndarray:
@@ -139,6 +141,8 @@ class FoldData:
         """Tiles and labels of one role in a fold, on the engine's device; those to learn from without a margin."""
         index = self.members(fold, role)
         labels = torch.from_numpy(self.table["label"].to_numpy(dtype=np.int64)[index])
-        elevation = self.elevation(index) if role == "train" else self.surroundings(index)
-        tiles = network_inputs(elevation, self.scalings[fold], engine.device)
+        seen = self.surroundings(index)
+        if role == "train":
+            seen = seen[..., self.tiles.inner, self.tiles.inner]
+        tiles = network_inputs(seen, self.scalings[fold], engine.device)
         return Part(tiles.to(engine.dtype), labels.to(engine.device))

@@ -1,26 +1,28 @@
-"""What a network is fed: terrain in metres, scaled, with nodata filled."""
+"""What a network is fed: terrain in metres and the channels beside it, each scaled, with nodata filled."""
 
 import numpy as np
 import torch
 
+from heatflow.learning.scaling import Scaling, numbers
 
-def normalise(tiles: torch.Tensor, scaling: dict[str, float]) -> torch.Tensor:
-    """Scale tiles, and fill nodata with the mean of its own tile.
+
+def normalise(tiles: torch.Tensor, scaling: Scaling) -> torch.Tensor:
+    """Scale each channel of tiles, and fill nodata with the mean of its own tile and channel.
 
     The mean of the tile rather than a constant: the edge of missing data is then no cliff. Rather than a mean over
     tiles: nothing of one tile then reaches another.
 
     Parameters
     ----------
-    tiles : float32 tensor, shape (n, 1, size, size)
-        Elevation, metres, NaN where there is no data.
+    tiles : float32 tensor, shape (n, channels, size, size)
+        The first channel is terrain, metres; NaN where there is no data.
     scaling : dict
-        ``offset`` and ``scale``, metres, from `heatflow.learning.scaling.fit_scaling`.
+        ``offset`` and ``scale`` of the channels, from `heatflow.learning.scaling.fit_scaling`.
 
     Returns
     -------
-    float32 tensor, shape (n, 1, size, size)
-        A tile without any data is 0.
+    float32 tensor, shape (n, channels, size, size)
+        A channel of a tile without any data is 0.
 
     Examples
     --------
@@ -28,7 +30,10 @@ def normalise(tiles: torch.Tensor, scaling: dict[str, float]) -> torch.Tensor:
     tensor([[[[0., 1.],
               [1., 2.]]]])
     """
-    scaled = (tiles - scaling["offset"]).div_(scaling["scale"])
+    scaled = torch.empty_like(tiles)
+    of_channels = scaled.unbind(1), tiles.unbind(1), numbers(scaling, "offset"), numbers(scaling, "scale")
+    for channel, raw, offset, scale in zip(*of_channels, strict=True):
+        torch.sub(raw, offset, out=channel).div_(scale)
     if scaled.sum().isfinite():  # nothing is missing, as in most; a sum is the quickest way to tell
         return scaled
     # A tile alone would be summed by several threads, to last digits that depend on their number.
@@ -37,15 +42,13 @@ def normalise(tiles: torch.Tensor, scaling: dict[str, float]) -> torch.Tensor:
     return torch.where(scaled.isnan(), mean, scaled)
 
 
-def network_inputs(
-    elevation: np.ndarray, scaling: dict[str, float], device: torch.device | str = "cpu"
-) -> torch.Tensor:
-    """Tiles of terrain as a network takes them.
+def network_inputs(tiles: np.ndarray, scaling: Scaling, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Tiles as a network takes them.
 
     Parameters
     ----------
-    elevation : float array, shape (n, size, size)
-        Metres, NaN where there is no data.
+    tiles : float array, shape (n, channels, size, size)
+        Terrain in metres and the channels beside it, NaN where there is no data.
     scaling : dict
         As for `normalise`.
     device : torch.device or str
@@ -53,6 +56,6 @@ def network_inputs(
 
     Returns
     -------
-    float32 tensor, shape (n, 1, size, size)
+    float32 tensor, shape (n, channels, size, size)
     """
-    return normalise(torch.from_numpy(elevation)[:, None].to(device, torch.float32), scaling)
+    return normalise(torch.from_numpy(tiles).to(device, torch.float32), scaling)

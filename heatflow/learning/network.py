@@ -148,7 +148,7 @@ DECISIONS = {"cross_entropy": Decision, "ordinal": Ordinal, "two_stage": TwoStag
 
 
 class NetworkInNetwork(nn.Module):
-    """Terrain tiles (n, 1, size, size) to class scores (n, classes), whose softmax is the probability of each class.
+    """Tiles (n, inputs, size, size) to class scores (n, classes), whose softmax is the probability of each class.
 
     In evaluation mode tiles come with a margin of terrain on each side. The convolutions see it, so that the border of
     a tile counts nearly as much as its middle, and the maps are pooled over the tile alone. In training mode patches
@@ -163,6 +163,8 @@ class NetworkInNetwork(nn.Module):
     classes : int
     channels : sequence of int
         Of the blocks.
+    inputs : int
+        Channels of a tile: terrain, and what is beside it.
     layout : str
         "compact" or "report": see `heatflow.config.geometry.Layout`. The head of the former is one convolution as wide
         as the last block and a 1x1 convolution, that of the latter a block as wide as the class maps are many.
@@ -198,8 +200,8 @@ class NetworkInNetwork(nn.Module):
     """
 
     def __init__(
-        self, *, classes: int, channels: Sequence[int], layout: str = "compact", sites: bool = False, size: int = 200,
-        margin: int = 0, dropout: float = 0.1, batch_norm: bool = True, pooling: str = "log_mean_exp",
+        self, *, classes: int, channels: Sequence[int], inputs: int = 1, layout: str = "compact", sites: bool = False,
+        size: int = 200, margin: int = 0, dropout: float = 0.1, batch_norm: bool = True, pooling: str = "log_mean_exp",
         head_relu: bool = False, loss: str = "cross_entropy", first_high: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -209,11 +211,13 @@ class NetworkInNetwork(nn.Module):
             "margin": margin, "dropout": dropout, "batch_norm": batch_norm, "pooling": pooling, "head_relu": head_relu,
             "loss": loss, "first_high": first_high,
         }  # fmt: skip
+        if inputs > 1:  # networks of terrain alone are written as they were before there were others
+            self.settings["inputs"] = inputs
         shapes, body = LAYOUTS[layout], list[nn.Module]()
         firsts = geometry.convolutions(len(channels), layout)
-        for number, (inputs, outputs, first) in enumerate(zip([1, *channels], channels, firsts, strict=False)):
+        for number, (before, outputs, first) in enumerate(zip([inputs, *channels], channels, firsts, strict=False)):
             pool = number < shapes.pools
-            body.append(nin_block(inputs, outputs, first, batch_norm=batch_norm, early=shapes.early, pool=pool))
+            body.append(nin_block(before, outputs, first, batch_norm=batch_norm, early=shapes.early, pool=pool))
             body += [nn.MaxPool2d(*POOL)] if pool and not shapes.early else []
             body.append(Dropout(dropout))
         self.body = nn.Sequential(*body)

@@ -28,6 +28,7 @@ from heatflow.io.rasters import open_written
 from heatflow.io.vectors import read_features
 from heatflow.learning.engine import Engine
 from heatflow.learning.inputs import normalise
+from heatflow.learning.scaling import Scaling
 from heatflow.learning.training import Batch, BatchSites
 
 TRIES = 24  # places tried around a tile before it is taken as it lies on the grid
@@ -95,8 +96,9 @@ class Terrain:
 
     Parameters
     ----------
-    elevation : float32 array, shape (height, width)
-        Metres, NaN where there is no data; mapped from a file, it holds terrain around the tiles alone.
+    channels : float32 array, shape (channels, height, width)
+        Elevation in metres, then the other inputs of networks; NaN where there is no data. Mapped from a file, it holds
+        what is around the tiles alone.
     well : float64 array, shape (m, 2)
         Row and column of each well, pixels from the raster's corner.
     residual : float64 array, shape (m,)
@@ -106,27 +108,27 @@ class Terrain:
         From which networks learn beside the classes of patches.
     """
 
-    elevation: np.ndarray
+    channels: np.ndarray
     well: np.ndarray
     residual: np.ndarray
     tiles: TileGrid
     sites: Sites | None = None
 
     @classmethod
-    def load(cls, terrain: str | Path, wells: str | Path, sites: str | Path | None, elevation: str | Path,
+    def load(cls, terrain: str | Path, wells: str | Path, sites: str | Path | None, channels: str | Path,
              tile: Tile = Tile()) -> "Terrain":  # fmt: skip
-        """Read what the terrain, wells and tile stages wrote, with the elevation that `write_surroundings` wrote."""
+        """Read what the terrain, wells and tile stages wrote, with the channels that `write_surroundings` wrote."""
         with open_written(terrain) as raster:
             grid = Grid.from_dataset(raster)
         table = read_features(wells)
         place = np.column_stack(grid.position(*shapely.get_coordinates(table.geometry.array).T))
-        mapped, tiles = np.load(elevation, mmap_mode="r"), TileGrid(grid, tile.size, tile.step)
+        mapped, tiles = np.load(channels, mmap_mode="r"), TileGrid(grid, tile.size, tile.step)
         of_sites = None if sites is None else Sites.from_table(read_features(sites), grid, tile)
         return cls(mapped, place, table["residual"].to_numpy(), tiles, of_sites)
 
 
 def write_surroundings(terrain: str | Path, path: Path, tile: Tile, row: np.ndarray, col: np.ndarray) -> None:
-    """Write the terrain that patches around tiles can reach into a file that processes map and share.
+    """Write the raster that patches around tiles can reach into a file that processes map and share.
 
     The file is as large as the raster, but only blocks within reach of a tile are written: where a file system knows
     holes, the others take no space. A compressed raster would be decompressed again for every patch.
@@ -146,13 +148,13 @@ def write_surroundings(terrain: str | Path, path: Path, tile: Tile, row: np.ndar
         grid = Grid.from_dataset(raster)
         centre = TileGrid(grid, tile.size, tile.step).centres(row, col)
         reach = tile.size / 2 * (1 + np.sqrt(2)) + REACH  # a patch's centre may be half a tile away
-        elevation = np.lib.format.open_memmap(path, "w+", np.float32, grid.shape)
+        channels = np.lib.format.open_memmap(path, "w+", np.float32, (raster.count, *grid.shape))
         for _, window in raster.block_windows(1):
             middle = np.array([window.row_off + window.height / 2, window.col_off + window.width / 2])
             half = np.array([window.height / 2, window.width / 2]) + reach
             if (np.abs(centre - middle) <= half).all(axis=1).any():
-                elevation[window.toslices()] = raster.read(1, window=window)
-        elevation.flush()
+                channels[:, *window.toslices()] = raster.read(window=window)
+        channels.flush()
 
 
 class PatchSampler:
@@ -178,7 +180,7 @@ class PatchSampler:
     >>> from rasterio.crs import CRS
     >>> tiles = TileGrid(Grid(0, 100, 1, 100, 100, CRS.from_epsg(32611)), size=20, stride=20)
     >>> elevation = np.add.outer(np.arange(100.0), np.arange(100.0)).astype(np.float32)
-    >>> terrain = Terrain(elevation, well=np.array([[50.0, 50.0]]), residual=np.array([70.0]), tiles=tiles)
+    >>> terrain = Terrain(elevation[None], well=np.array([[50.0, 50.0]]), residual=np.array([70.0]), tiles=tiles)
     >>> sampler = PatchSampler(terrain, [2], [2], [2], np.zeros((0, 3)), Tile(size=20), Filter(min_relief=None))
     >>> patches = sampler.draw(np.random.default_rng(0))
     >>> patches.centre.round(1).tolist(), patches.label.tolist()
@@ -290,21 +292,21 @@ class PatchSampler:
         row = np.floor(centre[:, :1, None] + at * sin + at[:, None] * cos).astype(int)
         column = np.floor(centre[:, 1:, None] + at * cos - at[:, None] * sin).astype(int)
         grid = self.terrain.tiles.grid
-        value = self.terrain.elevation[np.clip(row, 0, grid.height - 1), np.clip(column, 0, grid.width - 1)]
+        value = self.terrain.channels[0][np.clip(row, 0, grid.height - 1), np.clip(column, 0, grid.width - 1)]
         value = np.where(grid.contains(row, column), value, np.nan).reshape(len(centre), -1)
         return low_data(data_statistics(value), self.rules).to_numpy() == ""
 
 
 def cut(
-    elevation: np.ndarray, patches: Patches, size: int, device: torch.device | str = "cpu"
+    channels: np.ndarray, patches: Patches, size: int, device: torch.device | str = "cpu"
 ) -> torch.Tensor:  # fmt: skip
-    """Elevation under patches: a small window around each is read, and all are sampled at once, bilinear.
+    """What lies under patches: a small window around each is read, and all are sampled at once, bilinear.
 
     Patches that lie on whole pixels, unturned, are cut as tiles are, without a sample.
 
     Parameters
     ----------
-    elevation : float32 array, shape (height, width)
+    channels : float32 array, shape (channels, height, width)
         Of a `Terrain`.
     patches : Patches
     size : int
@@ -313,17 +315,17 @@ def cut(
 
     Returns
     -------
-    float32 tensor, shape (n, 1, size, size)
-        Metres, NaN where there is no data.
+    float32 tensor, shape (n, channels, size, size)
+        NaN where there is no data.
     """
     corner = patches.centre - size / 2
     if not patches.angle.any() and (corner == np.round(corner)).all():
-        cut_out = torch.from_numpy(_windows(elevation, corner.astype(int), size)).to(device)
+        cut_out = torch.from_numpy(_windows(channels, corner.astype(int), size)).to(device)
         mirrored = torch.from_numpy(patches.mirrored).to(device)[:, None, None, None]
         return torch.where(mirrored, cut_out.flip(3), cut_out) if patches.mirrored.any() else cut_out
     edge = math.ceil(size * math.sqrt(2)) + 4
     first = np.floor(patches.centre).astype(int) - edge // 2
-    windows = _windows(elevation, first, edge)
+    windows = _windows(channels, first, edge)
     centre = torch.from_numpy(patches.centre - first).to(device, torch.float32)
     angle = torch.from_numpy(patches.angle).to(device, torch.float32)
     side = torch.from_numpy(np.where(patches.mirrored, -1.0, 1.0)).to(device, torch.float32)[:, None]
@@ -338,13 +340,13 @@ def cut(
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _windows(elevation: np.ndarray, first: np.ndarray, edge: int) -> np.ndarray:
-    """Squares of the raster by their first rows and columns (n, 2); float32 (n, 1, edge, edge), NaN beyond it."""
-    windows = np.full((len(first), 1, edge, edge), np.nan, dtype=np.float32)
-    for window, (top, left) in zip(windows[:, 0], first.tolist(), strict=True):
+def _windows(channels: np.ndarray, first: np.ndarray, edge: int) -> np.ndarray:
+    """Squares of the raster by their first rows and columns (n, 2); float32 (n, channels, edge, edge), NaN beyond."""
+    windows = np.full((len(first), len(channels), edge, edge), np.nan, dtype=np.float32)
+    for window, (top, left) in zip(windows, first.tolist(), strict=True):
         above, before = max(-top, 0), max(-left, 0)
-        there = elevation[max(top, 0) : max(top + edge, 0), max(left, 0) : max(left + edge, 0)]
-        window[above : above + there.shape[0], before : before + there.shape[1]] = there
+        there = channels[:, max(top, 0) : max(top + edge, 0), max(left, 0) : max(left + edge, 0)]
+        window[:, above : above + there.shape[1], before : before + there.shape[2]] = there
     return windows
 
 
@@ -362,7 +364,7 @@ class PatchSource:
     """
 
     def __init__(
-        self, sampler: PatchSampler, scaling: dict[str, float], augment: v2.Transform, engine: Engine
+        self, sampler: PatchSampler, scaling: Scaling, augment: v2.Transform, engine: Engine
     ) -> None:  # fmt: skip
         self.sampler, self.scaling, self.augment, self.engine = sampler, scaling, augment, engine
         self.labels, self.site_labels = torch.from_numpy(sampler.home_label), sampler.site_labels
@@ -370,10 +372,10 @@ class PatchSource:
     def epoch(self, order: torch.Tensor) -> Iterator[Batch]:
         """A batch for each row of `order`, (steps, batch)."""
         patches = self.sampler.draw(np.random.default_rng(int(torch.randint(2**62, ()))))
-        elevation, size, device = self.sampler.terrain.elevation, self.sampler.size, self.engine.device
+        channels, size, device = self.sampler.terrain.channels, self.sampler.size, self.engine.device
         for chosen in order.numpy():
             batch = patches[chosen]
-            tiles = normalise(cut(elevation, batch, size, device), self.scaling)
+            tiles = normalise(cut(channels, batch, size, device), self.scaling)
             labels, sites = torch.from_numpy(batch.label).to(device), self.sampler.sites(batch)
             here = None if sites is None else sites.on(device, self.engine.dtype)
             yield Batch(self.augment(tiles.to(self.engine.dtype)), labels, here)

@@ -1,6 +1,6 @@
 """Normalisation: an offset and a scale fitted to the training tiles of each fold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +9,26 @@ from heatflow.errors import InputError
 from heatflow.geo.tiles import PackedTiles
 
 SAMPLE = 2000  # pixels of each tile that quantiles are taken from
+Scaling = dict[str, float | list[float]]  # a number each, or of several channels a list of them, as JSON has them
+
+
+def numbers(scaling: Scaling, name: str) -> list[float]:
+    """One of the numbers of a scaling, for each channel.
+
+    >>> numbers({"offset": 1.5}, "offset"), numbers({"offset": [1.5, 2.0]}, "offset")
+    ([1.5], [1.5, 2.0])
+    """
+    value = scaling[name]
+    return value if isinstance(value, list) else [value]
 
 
 def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
-    """Offset and scale such that (value - offset) / scale is normalised.
+    """Offset and scale of one channel such that (value - offset) / scale is normalised.
 
     Parameters
     ----------
     tiles : iterable of float arrays
-        Training tiles, metres, NaN where there is no data.
+        Training tiles, NaN where there is no data.
     method : str
         "max" (divide by the largest value, as in the report), "standard" (mean and standard deviation), "robust"
         (median and interquartile range) or "none".
@@ -25,7 +36,7 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
     Returns
     -------
     dict of float
-        ``offset``, ``scale`` and the range of the values, ``low`` and ``high``; metres.
+        ``offset``, ``scale`` and the range of the values, ``low`` and ``high``.
 
     Raises
     ------
@@ -64,8 +75,8 @@ def fit_scaling(tiles: Iterable[np.ndarray], method: str) -> dict[str, float]:
             offset, scale = 0.0, 1.0
     if not scale > 0:
         raise InputError(
-            f"normalize.method: {method!r} would divide by {scale:g} (the values run from {low:g} to {high:g} m); "
-            "use standard, or check the terrain"
+            f"normalize.method: {method!r} would divide by {scale:g} (the values run from {low:g} to {high:g}); "
+            "use standard, or check the raster"
         )
     return {"offset": float(offset), "scale": float(scale), "low": float(low), "high": float(high)}
 
@@ -77,26 +88,27 @@ class FoldScalings:
     Parameters
     ----------
     fits : list of dict
-        From `fit_scaling`, one for each fold.
+        One for each fold: what `fit_scaling` gives, or of several channels a list of each number.
     """
 
-    fits: list[dict[str, float]]
+    fits: list[Scaling]
 
     @property
-    def content(self) -> dict[str, dict[str, float]]:
+    def content(self) -> dict[str, Scaling]:
         """Contents of ``data/scaling.json``."""
         return {f"fold{k}": fit for k, fit in enumerate(self.fits)}
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Range of the training tiles ``before`` (metres) and ``after``: contents of ``metrics/normalize.json``."""
-        low, high = ([(fit[k] - fit["offset"]) / fit["scale"] for fit in self.fits] for k in ("low", "high"))
-        before = {"low": min(fit["low"] for fit in self.fits), "high": max(fit["high"] for fit in self.fits)}
+        """Range of the terrain of training tiles ``before`` (metres) and ``after``: ``metrics/normalize.json``."""
+        terrain = [{name: numbers(fit, name)[0] for name in fit} for fit in self.fits]
+        low, high = ([(fit[k] - fit["offset"]) / fit["scale"] for fit in terrain] for k in ("low", "high"))
+        before = {"low": min(fit["low"] for fit in terrain), "high": max(fit["high"] for fit in terrain)}
         return {"before": before, "after": {"low": min(low), "high": max(high)}}
 
 
 def fit_folds(tiles: PackedTiles, ids: np.ndarray, roles: np.ndarray, method: str) -> FoldScalings:
-    """Fit the scaling of each fold to its training tiles alone.
+    """Fit the scaling of each channel of each fold to its training tiles alone.
 
     Parameters
     ----------
@@ -111,5 +123,21 @@ def fit_folds(tiles: PackedTiles, ids: np.ndarray, roles: np.ndarray, method: st
     -------
     FoldScalings
     """
-    training = (tiles.rows(ids[fold == "train"]) for fold in roles)
-    return FoldScalings([fit_scaling((tiles.pixels[row] for row in rows), method) for rows in training])
+    fits = []
+    for fold in roles:
+        fits.append(_joined([*_fit_channels(tiles, tiles.rows(ids[fold == "train"]), method)]))
+    return FoldScalings(fits)
+
+
+def _fit_channels(tiles: PackedTiles, rows: np.ndarray, method: str) -> Iterator[dict[str, float]]:
+    for channel in range(tiles.channels):
+        try:
+            yield fit_scaling((tiles.stack[row, channel] for row in rows), method)
+        except InputError as error:
+            where = f" (input {channel + 1} of the network, of which the first is the terrain)" if channel else ""
+            raise InputError(f"{error}{where}") from None
+
+
+def _joined(fits: list[dict[str, float]]) -> Scaling:
+    """Scalings of channels as one."""
+    return {name: [fit[name] for fit in fits] if len(fits) > 1 else fits[0][name] for name in fits[0]}

@@ -30,7 +30,7 @@ class Part:
 
     Parameters
     ----------
-    tiles : tensor, shape (n, 1, size, size)
+    tiles : tensor, shape (n, channels, size, size)
         From `heatflow.learning.inputs.network_inputs`.
     labels : int64 tensor, shape (n,)
     """
@@ -66,7 +66,7 @@ class BatchSites:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tiles (n, 1, size, size) with their labels (n,), and their sites where a network learns from these."""
+    """Tiles (n, channels, size, size) with their labels (n,), and their sites where a network learns from these."""
 
     tiles: torch.Tensor
     labels: torch.Tensor
@@ -305,7 +305,7 @@ def evaluate(network: nn.Module, part: Part, batch_size: int, engine: Engine) ->
 
 @torch.no_grad()
 def predict(network: nn.Module, tiles: torch.Tensor, batch_size: int, engine: Engine) -> torch.Tensor:
-    """Class scores (n, classes) of tiles (n, 1, size, size), in evaluation mode."""
+    """Class scores (n, classes) of tiles (n, channels, size, size), in evaluation mode."""
     network.eval()
     batches = (batch.contiguous(memory_format=torch.channels_last) for batch in tiles.split(batch_size))
     return torch.cat([engine.forward(network, batch) for batch in batches])

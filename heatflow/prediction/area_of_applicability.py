@@ -9,6 +9,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 
+from heatflow.errors import InputError
+
 PAIRED = 2000  # tiles, about, whose distances from each other are averaged
 WHISKER = 1.5  # interquartile ranges above the upper quartile beyond which a training tile is an outlier
 
@@ -55,10 +57,20 @@ class AreaOfApplicability:
         Parameters
         ----------
         columns : float array, shape (n, k)
-            Predictors of the tiles.
+            Predictors of the tiles. Tiles where one is NaN, such as that of a layer that does not reach so far, are
+            left out.
         roles : str array, shape (folds, n)
             Role of each tile in each fold.
+
+        Raises
+        ------
+        InputError
+            A fold tests no other tile, or was trained on none.
         """
+        if not (known := np.isfinite(columns).all(axis=1)).all():
+            columns, roles = columns[known], roles[:, known]
+            if not all(np.isin(fold, ("train", "validation")).any() and (fold == "test").any() for fold in roles):
+                raise InputError("data.layers: too few tiles have data of every layer to tell where networks apply")
         mean, spread = columns.mean(axis=0), columns.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         scaled = (columns - mean) / spread

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from heatflow.config.schema import Background, Filter, Map, Section, Terrain, Tile
 from heatflow.errors import InputError
 from heatflow.evaluation.prediction_sets import PredictionSets
+from heatflow.geo.inputs import DETRENDED, TREND
 from heatflow.grid.crs import transform_table
 from heatflow.grid.grids import Grid, WindowGrid
 from heatflow.io.rasters import open_written
@@ -30,6 +31,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import NetworkInNetwork, fused
+from heatflow.learning.scaling import Scaling
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.ensemble import Ensemble
 from heatflow.prediction.prediction_map import Region, pixels_of
@@ -57,6 +59,8 @@ class BundleSettings(Section):
     """resolution, radius of the trend, resampling and lowest elevation of the terrain"""
     source_pixel: float = Field(gt=0)
     """m, edge of a pixel of the raster that the terrain was made from"""
+    inputs: list[str] = Field(default_factory=lambda: [*DETRENDED], min_length=1)
+    """what networks see, in order: "detrended", "trend" where they were given the trend too, and names of layers"""
     tile: Tile
     filter: Filter
     map: Map
@@ -64,12 +68,17 @@ class BundleSettings(Section):
     """tiles, edge of the blocks that intervals are drawn from"""
     background: Background
     """of heat flow, for wells without residuals"""
-    scalings: list[dict[str, float]]
+    scalings: list[Scaling]
     """of each fold"""
     sets: PredictionSets
     """rule of the prediction sets of sites"""
     files: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of each other file of the bundle, by its name"""
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers that networks see beside what is made of elevation."""
+        return [name for name in self.inputs if name not in (*DETRENDED, TREND)]
 
 
 def terrain_of_training(terrain: Terrain) -> Terrain:
@@ -93,7 +102,7 @@ def write_bundle(folder: Path, data: FoldData, grid: Grid, networks: Sequence[Se
         Of each fold that is scored.
     areas : sequence of TrainingArea
         Of the same folds.
-    statistics : float64 array, shape (tiles, 17)
+    statistics : float64 array, shape (tiles, 16 + channels)
         As `heatflow.prediction.ensemble.tile_statistics` gives them.
     card : str
         The model card, Markdown.

@@ -15,6 +15,7 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.inputs import network_inputs
 from heatflow.learning.network import NetworkInNetwork, fused
+from heatflow.learning.scaling import Scaling
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.training_area import TrainingArea
 
@@ -28,7 +29,7 @@ class Ensemble:
     networks : list of list of NetworkInNetwork
         Of each fold; on the device of the engine.
     scalings : list of dict
-        Of each fold.
+        Of each fold, see `heatflow.learning.scaling.fit_scaling`.
     areas : list of TrainingArea
         Of each fold.
     applicability : AreaOfApplicability
@@ -37,7 +38,7 @@ class Ensemble:
     """
 
     networks: list[list[NetworkInNetwork]]
-    scalings: list[dict[str, float]]
+    scalings: list[Scaling]
     areas: list[TrainingArea]
     applicability: AreaOfApplicability
     tile: Tile
@@ -62,7 +63,7 @@ class Ensemble:
             Rows and columns of the pixels that hold wells.
         buffer : float or None
             Tiles around test tiles that are closed to training patches; None where there were no patches.
-        statistics : float64 array, shape (tiles, 17)
+        statistics : float64 array, shape (tiles, 16 + channels)
             As `tile_statistics` gives them.
         """
         folds, tiles = data.split.scored.tolist(), TileGrid(grid, tile.size, tile.step)
@@ -85,8 +86,8 @@ class Ensemble:
 
         Parameters
         ----------
-        windows : float32 array, shape (m, edge, edge)
-            Elevation in metres of tiles and of the margin around them, NaN for no data.
+        windows : float32 array, shape (m, channels, edge, edge)
+            Tiles and the margin around them: elevation in metres, then what networks see beside it. NaN for no data.
         eligible : bool array, shape (folds, m)
             One fold or more for each window.
 
@@ -105,7 +106,7 @@ class Ensemble:
 
         Parameters
         ----------
-        windows : float32 array, shape (m, edge, edge)
+        windows : float32 array, shape (m, channels, edge, edge)
             As `predict` takes them.
         eligible : bool array, shape (folds, m)
         place : float array, shape (m, k, 2), optional
@@ -135,9 +136,9 @@ class Ensemble:
         return of_tiles, of_sites
 
     def statistics(self, windows: np.ndarray, resolution: float) -> np.ndarray:
-        """Terrain statistics of the tiles of windows, without their margins; float64 (m, 17)."""
+        """`statistics_of_tiles` of windows, without their margins; float64 (m, 16 + channels)."""
         inner = slice(self.tile.margin, self.tile.margin + self.tile.size)
-        return statistics_of_tiles(windows[:, inner, inner], resolution)
+        return statistics_of_tiles(windows[..., inner, inner], resolution)
 
     def summary(self, p: np.ndarray) -> pd.DataFrame:
         """Mean over networks and their disagreement, as `predict` returns them, from the `members` of windows."""
@@ -160,9 +161,9 @@ def exceedance(p: np.ndarray) -> np.ndarray:
 
 
 def tile_statistics(data: FoldData, resolution: float) -> np.ndarray:
-    """Terrain statistics of the kept tiles, which the area of applicability is made of; float64 (n, 17)."""
-    pixels = (data.tiles.pixels[k] for k in data.tiles.rows(data.table["tile"].to_numpy()))
-    return statistics_of_tiles(pixels, resolution)
+    """`statistics_of_tiles` of the kept tiles, for the area of applicability; float64 (n, 16 + channels)."""
+    tiles = (data.tiles.stack[k] for k in data.tiles.rows(data.table["tile"].to_numpy()))
+    return statistics_of_tiles(tiles, resolution)
 
 
 @torch.no_grad()

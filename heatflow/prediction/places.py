@@ -114,7 +114,7 @@ class PlaceTask(OpeningTask):
         place = np.array([corner[2:] for corner in item])[:, None]
         with Env(GDAL_CACHEMAX=CACHE), open_written(region.terrain) as terrain:
             squares = np.stack([read_around(terrain, *corner[:2], size, margin) for corner in item])
-        valid = np.isfinite(squares[:, margin : margin + size, margin : margin + size]).mean(axis=(1, 2))
+        valid = np.isfinite(squares[:, 0, margin : margin + size, margin : margin + size]).mean(axis=(1, 2))
         eligible = ensemble.eligible(top, left) & (valid >= self.min_valid)
         statistics = ensemble.statistics(squares, region.windows.grid.resolution)
         unlike = ensemble.applicability.dissimilarity(statistics, eligible)

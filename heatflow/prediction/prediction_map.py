@@ -162,7 +162,7 @@ class Region:
     Parameters
     ----------
     terrain : Path
-        Raster, float32, NaN for no data.
+        Raster that `heatflow.geo.terrain.write_terrain` wrote.
     windows : WindowGrid
         On the grid of the terrain.
     ensemble : Ensemble
@@ -249,7 +249,7 @@ class MapTask(OpeningTask):
         margin = region.ensemble.tile.margin
         with Env(GDAL_CACHEMAX=CACHE), open_written(region.terrain) as terrain:
             framed = read_around(terrain, top, 0, (size, grid.width), margin)
-        strip = framed[margin : margin + size, margin : margin + grid.width]
+        strip = framed[0, margin : margin + size, margin : margin + grid.width]
         lefts, columns, finite = region.windows.starts(grid.width), grid.width // cell, np.isfinite(strip)
         valid = finite[:, : columns * cell].reshape(-1, cell, columns, cell).mean(axis=(1, 3))
         left = lefts[np.array([finite[:, k : k + size].mean() >= self.min_valid for k in lefts], dtype=bool)]
@@ -330,7 +330,7 @@ def _predict_some(framed: np.ndarray, top: int, left: np.ndarray, ensemble: Ense
     if not may.any():
         return pd.DataFrame(), np.zeros((0, ensemble.tile.n_classes, cells, cells), dtype=np.float32)
     left, eligible = left[may], eligible[:, may]
-    windows = np.stack([framed[:, k : k + ensemble.tile.edge] for k in left])
+    windows = np.stack([framed[..., k : k + ensemble.tile.edge] for k in left])
     unlike = ensemble.applicability.dissimilarity(ensemble.statistics(windows, resolution), eligible)
     middles = (np.arange(cells) + 0.5) * ensemble.tile.size / max(cells, 1)
     place = np.stack(np.meshgrid(middles, middles, indexing="ij"), axis=-1).reshape(1, -1, 2)

@@ -72,7 +72,7 @@ class WellTiles:
         tiles, table = labelled.tiles, labelled.table
         tops, lefts = tiles.corners(table["row"].to_numpy(), table["col"].to_numpy())
         with open_written(region.terrain) as terrain:
-            pixels = (read_around(terrain, *corner, tile.size, 0) for corner in zip(tops, lefts, strict=True))
+            pixels = (read_around(terrain, *corner, tile.size, 0)[0] for corner in zip(tops, lefts, strict=True))
             described = pd.concat([data_statistics(each.reshape(1, -1)) for each in pixels], ignore_index=True)
         kept = table[(low_data(described, rules) == "").to_numpy()].reset_index(drop=True)
         return cls(

@@ -29,7 +29,8 @@ def model_card(params: Params, numbers: dict[str, Any], folds: int, versions: di
     Parameters
     ----------
     params : Params
-        Of which ``data.elevation``, ``data.wells``, ``split``, ``terrain``, ``tile`` and those of the recipe are used.
+        Of which ``data.elevation``, ``data.layers``, ``data.wells``, ``split``, ``terrain``, ``tile`` and those of the
+        recipe are used.
     numbers : dict of dict
         Metrics by the names in `NUMBERS`.
     folds : int
@@ -46,6 +47,7 @@ def model_card(params: Params, numbers: dict[str, Any], folds: int, versions: di
     trend = "none subtracted: the raster was detrended already"
     if radius is not None:
         trend = f"linear trend within {radius / 1000:g} km subtracted"
+    layers = {name: file_name(path) for name, path in data.layers.items()}
     recipe = {name: getattr(params, name).model_dump(mode="json") for name in RECIPE}
     words = dict(getmembers(wording, isfunction))
     template = (resources.files("heatflow.present") / "model_card.md").read_text(encoding="utf-8")
@@ -54,7 +56,7 @@ def model_card(params: Params, numbers: dict[str, Any], folds: int, versions: di
     text = environment.from_string(template).render(
         words | numbers, params=params, tile=tile, folds=folds, seeds=params.train.seeds, versions=versions,
         region="the synthetic demo region" if data.is_demo else file_name(data.elevation), demo=data.is_demo,
-        elevation=file_name(data.elevation), wells_file=file_name(data.wells), trend=trend,
+        elevation=file_name(data.elevation), wells_file=file_name(data.wells), trend=trend, layers=layers,
         classes=", ".join(map(wording.range_text, tile.class_ranges)),
         edge=tile.size * params.terrain.resolution / 1000,
         counts=", ".join(f"{counts.get(str(k), 0)}" for k in range(tile.n_classes)),

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import rasterio
@@ -61,14 +62,18 @@ def checksums(params: Params, outputs: Iterable[Path]) -> list[tuple[str, str]]:
     outputs : iterable of Path
         Files or folders that the run made, inside the project.
     """
-    used = map(Path, (params.data.elevation, params.data.wells, *params.data.features.values()))
+    data = params.data
+    used = map(Path, (data.elevation, *data.layers.values(), data.wells, *data.features.values()))
     inputs = [(path.name, md5(path)) for path in used if path.is_file()]
     return inputs + [(str(path), md5(path)) for path in outputs]
 
 
 def params_text(params: Params) -> str:
     """The params as YAML; those of the demo are left out where the region is another."""
-    data = {key: shown_path(value) for key, value in vars(params.data).items() if params.data.applies(value)}
+    named = {key: value for key, value in vars(params.data).items() if isinstance(value, str)}
+    data: dict[str, Any] = {key: shown_path(value) for key, value in named.items() if params.data.applies(value)}
+    if layers := params.data.layers:
+        data["layers"] = {name: shown_path(value) for name, value in layers.items()}
     sections = {name: getattr(params, name).model_dump(mode="json") for name in sorted(vars(params)) if name != "data"}
     rest = {name: values for name, values in sections.items() if name != "demo" or params.data.is_demo}
     return yaml.safe_dump({"data": data} | rest, sort_keys=False, allow_unicode=True)

@@ -37,6 +37,15 @@ def refused(tmp_path, **changes):
             {"model": {"head_relu": True}, "train": {"loss": "ordinal"}},
             "model.head_relu: scores that cannot be negative",
         ),
+        ({"model": {"inputs": ["trend"]}}, "model: inputs must be [detrended] or [detrended, trend]"),
+        ({"model": {"inputs": ["detrended", "gravity"]}}, "model.inputs: input should be 'detrended' or 'trend'"),
+        (
+            {"model": {"inputs": ["detrended", "trend"]}, "terrain": {"detrend_radius": None}},
+            "model.inputs: there is no trend where terrain.detrend_radius is null",
+        ),
+        ({"data": {"layers": {"my layer": "a.tif"}}}, "data.layers.my layer: string should match pattern"),
+        ({"data": {"layers": {"trend": "a.tif"}}}, "data: layers: trend is what elevation itself gives"),
+        ({"data": {"layers": {"gravity": ""}}}, "data.layers.gravity: string should have at least 1 character"),
         ({"train": {"early_stopping": 5}, "split": {"validation": 0}}, "train.early_stopping: there are no tiles"),
     ],
 )

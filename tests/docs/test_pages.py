@@ -178,7 +178,7 @@ def test_settings_named_on_the_pages_are_valid(tmp_path):
         setting
         for path in PAGES
         for code in code_spans(path.read_text())
-        for setting in re.findall(r"\b([a-z]+\.[a-z_]+)=(\S+)", code)
+        for setting in re.findall(r"(?<!\.)\b([a-z]+\.[a-z_]+)=(\S+)", code)
         if setting != ("section.name", "value")
     }
     assert len(settings) >= 15

@@ -38,7 +38,7 @@ def test_tiles_and_sites_get_what_lies_at_their_place(tmp_path, trend):
         rasterio.open(make_raster(tmp_path / "terrain.tif", elevation)) as terrain,
         rasterio.open(make_raster(tmp_path / "trend.tif", coarse, resolution=1000.0)) as of_trend,
     ):
-        packed = PackedTiles(pixels, np.array([0, 1, 5]))
+        packed = PackedTiles(pixels[:, None], np.array([0, 1, 5]))
         found = read_predictors(kept, packed, sites(), terrain, of_trend, Tile(size=SIZE), 1)
         around = statistics_around(terrain, np.array([2.5]), np.array([2.5]))
     np.testing.assert_array_equal(found.terrain[1], terrain_statistics(pixels[2], 200.0))
@@ -50,3 +50,30 @@ def test_tiles_and_sites_get_what_lies_at_their_place(tmp_path, trend):
     assert found.has_trend == trend
     if trend:
         np.testing.assert_allclose(found.trend, [coarse[:4, :4].mean(), coarse[4:, 8:].mean()])
+
+
+def test_layers_are_columns_and_the_trend_is_none(tmp_path):
+    rng = np.random.default_rng(0)
+    bands = rng.normal(size=(3, 40, 60)).cumsum(axis=1).astype(np.float32)
+    bands[2, 20:, 40:] = np.nan  # the layer does not reach the second tile
+    path = make_raster(tmp_path / "terrain.tif", bands)
+    with rasterio.open(path, "r+") as raster:
+        raster.descriptions = ("elevation", "trend", "gravity")
+    kept = pd.DataFrame({"tile": [0, 5], "row": [0, 1], "col": [0, 2]})
+    pixels = np.stack([bands[:, :SIZE, :SIZE], bands[:, SIZE:, 2 * SIZE :]])
+    with (
+        rasterio.open(path) as terrain,
+        rasterio.open(make_raster(tmp_path / "trend.tif", bands[1, ::5, ::5], resolution=1000.0)) as trend,
+    ):
+        packed = PackedTiles(pixels, np.array([0, 5]))
+        found = read_predictors(kept, packed, sites(), terrain, trend, Tile(size=SIZE), 1)
+        around = statistics_around(terrain, np.array([2.5]), np.array([2.5]), [3])
+    mean = pixels[0, 2].mean(dtype=np.float64)
+    assert found.terrain.shape == (2, 18)
+    np.testing.assert_allclose(found.terrain[:, -1], mean)  # that of the others where there is none
+    assert found.local.sites.shape == (2, 30)
+    np.testing.assert_array_equal(found.local.sites[0], around[0])
+    cells = bands[2].astype(float).reshape(8, 5, 12, 5).mean(axis=(1, 3))
+    np.testing.assert_allclose(around[0, 25], cells[:2, :2].mean())  # within 1 km of the first cell
+    assert np.isfinite(found.local.sites).all()
+    assert np.isfinite(found.local.points).all()

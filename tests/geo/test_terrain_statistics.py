@@ -20,7 +20,8 @@ def test_terrain_statistics_do_not_mind_turns_and_know_a_slope():
 
 
 def test_every_tile_has_its_row():
-    tiles, seen = np.random.default_rng(0).normal(0, 50, (3, 20, 20)), []
+    tiles, seen = np.random.default_rng(0).normal(0, 50, (3, 2, 20, 20)), []
     rows = statistics_of_tiles(iter(tiles), 200.0, lambda: seen.append(1))
-    np.testing.assert_array_equal(rows[2], terrain_statistics(tiles[2], 200.0))
+    np.testing.assert_array_equal(rows[2, :-1], terrain_statistics(tiles[2, 0], 200.0))
+    np.testing.assert_allclose(rows[:, -1], tiles[:, 1].mean(axis=(1, 2)))  # of what lies beside the terrain
     assert len(rows) == len(seen) == 3

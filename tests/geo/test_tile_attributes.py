@@ -18,8 +18,8 @@ def test_attributes_are_those_of_the_raster_at_the_tile(write_raster):
     path = write_raster(z)
     with rasterio.open(path) as f:
         tiles = TileGrid(Grid.from_dataset(f), 100, 100)
-        np.testing.assert_array_equal(read_around(f, 100, 200, 100, 20)[:, :120], z[80:220, 180:300])
-        assert np.isnan(read_around(f, 100, 200, 100, 20)[:, 120:]).all()
+        np.testing.assert_array_equal(read_around(f, 100, 200, 100, 20)[0, :, :120], z[80:220, 180:300])
+        assert np.isnan(read_around(f, 100, 200, 100, 20)[0, :, 120:]).all()
     attributes = TileAttributes(path, tiles, np.array([0, 1]), np.array([0, 1]), {}).compute(np.array([1]))
     whole = terrain_attributes(z, 200.0)
     for name in ("slope", "profile_curvature", "relief", "edge"):

@@ -13,6 +13,7 @@ from heatflow.config.schema import Tile
 from heatflow.errors import InputError
 from heatflow.geo.tiles import LabelledTiles, PackedTiles, cut_tiles, footprints, label_tiles
 from heatflow.grid.grids import Grid, TileGrid
+from heatflow.io.vectors import write_features
 
 UTM = CRS.from_epsg(32611)
 EDGES = [25, 50, 200]
@@ -79,12 +80,32 @@ def test_tiles_are_cut_with_the_terrain_around_them(write_raster, tmp_path):
         described = cut_tiles(terrain, tiles, table, path, margin=15)
         plain = cut_tiles(terrain, tiles, table, tmp_path / "plain.npy")
     pd.testing.assert_frame_equal(described, plain)
-    packed = PackedTiles(np.load(path), table["tile"].to_numpy(), 15)
+    packed = PackedTiles(np.load(path)[:, None], table["tile"].to_numpy(), 15)
     np.testing.assert_array_equal(packed.pixels, np.load(tmp_path / "plain.npy"))
     beyond = np.pad(array, 15, constant_values=np.nan)
     for k, first in enumerate((0, 20, 40)):
-        np.testing.assert_array_equal(packed.framed[k], beyond[first : first + 50, first : first + 50])
-    np.testing.assert_array_equal(packed.surroundings(np.array([5]))[:, 15:35, 15:35], packed.elevation(np.array([5])))
+        np.testing.assert_array_equal(packed.framed[k, 0], beyond[first : first + 50, first : first + 50])
+    np.testing.assert_array_equal(
+        packed.surroundings(np.array([5]))[:, 0, 15:35, 15:35], packed.elevation(np.array([5]))
+    )
+
+
+def test_every_channel_is_cut_to_the_pixel(write_raster, tmp_path):
+    array = np.arange(2 * 60 * 70, dtype=np.float32).reshape(2, 60, 70)
+    array[1, 50:] = np.nan
+    table, path = pd.DataFrame({"tile": [1, 5], "row": [0, 1], "col": [1, 2]}), tmp_path / "tiles.npy"
+    with rasterio.open(write_raster(array, nodata=np.nan)) as both:
+        tiles = TileGrid(Grid.from_dataset(both), 20, 20)
+        described = cut_tiles(both, tiles, table, path, margin=15)
+    write_features(tmp_path / "tiles.fgb", geopandas.GeoDataFrame(table, geometry=footprints(tiles, table)), "tiles")
+    packed = PackedTiles.load(path, tmp_path / "tiles.fgb", 15)
+    beyond = np.pad(array, ((0, 0), (15, 15), (15, 15)), constant_values=np.nan)
+    np.testing.assert_array_equal(packed.framed[0], beyond[:, :50, 20:70])
+    np.testing.assert_array_equal(packed.framed[1], beyond[:, 20:70, 40:90])
+    np.testing.assert_array_equal(packed.stack[1], array[:, 20:40, 40:60])
+    np.testing.assert_array_equal(packed.pixels[1], array[0, 20:40, 40:60])
+    assert packed.channels == 2
+    assert described["valid"].tolist() == [1, 1]  # of the terrain: what a layer lacks drops no tile
 
 
 def test_footprints_follow_the_grid(four):

@@ -28,7 +28,7 @@ def test_strips_are_written_as_one_raster_and_read_at_places(tmp_path, grid):
         np.testing.assert_array_equal(dataset.read(1), values)
         row, column = np.array([7, 0, 4]), np.array([9, 0, 5])
         np.testing.assert_array_equal(sample(dataset, row, column), values[row, column])
-        around = read_around(dataset, 6, 8, 2, 1)
+        (around,) = read_around(dataset, 6, 8, 2, 1)
     np.testing.assert_array_equal(around[:3, :3], values[5:, 7:])
     assert np.isnan(around[3]).all()
     assert np.isnan(around[:, 3]).all()

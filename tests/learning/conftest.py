@@ -79,7 +79,7 @@ def region(striped):
     columns = {"tile": ids, "row": row, "col": col, "label": label, "relief": 3.0}
     table = geopandas.GeoDataFrame(columns, geometry=geopandas.points_from_xy(col, row))
     split = make_folds(table, Split(folds=3, block_size=3, buffer=0, validation=0.15), TILE)
-    return FoldData(table, PackedTiles(pixels, ids), split.folds, [{"offset": 0.0, "scale": 1.0}] * 3)
+    return FoldData(table, PackedTiles(pixels[:, None], ids), split.folds, [{"offset": 0.0, "scale": 1.0}] * 3)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def terrain(region):
     tiles = TileGrid(Grid(0.0, 480.0, 1.0, 480, 480, CRS.from_epsg(32611)), 40, 40)
     elevation = region.tiles.pixels.reshape(12, 12, 40, 40).transpose(0, 2, 1, 3).reshape(480, 480)
     well = tiles.centres(region.table["row"], region.table["col"])
-    return Terrain(elevation, well, region.table["label"].to_numpy() * 100.0, tiles)
+    return Terrain(elevation[None], well, region.table["label"].to_numpy() * 100.0, tiles)
 
 
 @pytest.fixture

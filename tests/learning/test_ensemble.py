@@ -105,6 +105,6 @@ def test_what_came_of_training(region, params, engine):
 def test_copies_of_test_tiles_are_refused(region, params, engine):
     pixels = region.tiles.pixels.copy()
     pixels[region.members(0, "test")[0]] = pixels[region.members(0, "train")[0]]
-    copied = dataclasses.replace(region, tiles=PackedTiles(pixels, region.tiles.ids))
+    copied = dataclasses.replace(region, tiles=PackedTiles(pixels[:, None], region.tiles.ids))
     with pytest.raises(InputError, match="holds the same pixels as tile"):
         train_folds(task(copied, params, engine))

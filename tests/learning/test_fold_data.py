@@ -13,7 +13,7 @@ from heatflow.learning.training import Part
 
 
 def with_pixels(data, pixels):
-    return dataclasses.replace(data, tiles=PackedTiles(pixels, data.tiles.ids))
+    return dataclasses.replace(data, tiles=PackedTiles(pixels[:, None], data.tiles.ids))
 
 
 class LeakingTests(FoldData):

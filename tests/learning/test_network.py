@@ -187,3 +187,20 @@ def test_ordinal_and_two_stage_by_hand():
     p = stage(torch.tensor([[0.5, 1.0, 1.0, 0.0, math.log(3)]])).exp()[0]
     high = sigmoid(0.5)
     assert p.tolist() == pytest.approx([(1 - high) / 2, (1 - high) / 2, high / 4, 3 * high / 4])
+
+
+def test_networks_of_terrain_alone_are_written_as_before_there_were_other_inputs():
+    assert "inputs" not in NetworkInNetwork(classes=2, channels=[4]).settings
+    two = NetworkInNetwork(classes=2, channels=[4], inputs=2)
+    again = NetworkInNetwork(**two.settings)
+    again.load_state_dict(two.state_dict())
+    assert two.settings["inputs"] == 2
+
+
+def test_every_input_counts():
+    torch.manual_seed(0)
+    network = NetworkInNetwork(classes=2, channels=[4, 4], inputs=2).eval()
+    tiles = torch.rand(3, 2, 60, 60)
+    other = tiles.clone()
+    other[:, 1] += torch.rand(3, 60, 60)
+    assert (network(tiles) != network(other)).any(dim=1).all()

@@ -35,7 +35,10 @@ def terrain(height=200, width=160, wells=400, seed=0):
     grid = Grid(0.0, float(height), 1.0, width, height, CRS.from_epsg(32611))
     elevation = rng.normal(0, 100, (height, width)).cumsum(axis=0).astype(np.float32)
     return Terrain(
-        elevation, rng.uniform(0, (height, width), (wells, 2)), rng.uniform(0, 80, wells), TileGrid(grid, SIZE, SIZE)
+        elevation[None],
+        rng.uniform(0, (height, width), (wells, 2)),
+        rng.uniform(0, 80, wells),
+        TileGrid(grid, SIZE, SIZE),
     )
 
 
@@ -54,7 +57,7 @@ def places(sampler, times=30):
 def test_patches_are_cut_to_the_pixel_and_turned_as_they_say():
     t = terrain()
     one = np.array([[30.0, 50.0]])
-    here = t.elevation[20:40, 40:60]
+    here = t.channels[0][20:40, 40:60]
     for angle, mirrored, expected in [
         (0, False, here),
         (0, True, here[:, ::-1]),
@@ -62,7 +65,7 @@ def test_patches_are_cut_to_the_pixel_and_turned_as_they_say():
         (np.pi, False, here[::-1, ::-1]),
         (np.pi / 2, True, np.rot90(here)[:, ::-1]),
     ]:
-        patch = cut(t.elevation, Patches(one, np.array([angle]), np.array([mirrored]), np.zeros(1)), SIZE)
+        patch = cut(t.channels, Patches(one, np.array([angle]), np.array([mirrored]), np.zeros(1)), SIZE)
         np.testing.assert_allclose(patch[0, 0].numpy(), expected, atol=0.05)
 
 
@@ -70,7 +73,7 @@ def test_a_turned_patch_shows_the_plane_that_it_lies_on():
     row, column = np.mgrid[:100, :120] + 0.5
     plane = (3 * column - 2 * row).astype(np.float32)
     angle, centre = 0.7, np.array([[41.3, 60.9]])
-    patch = cut(plane, Patches(centre, np.array([angle]), np.array([False]), np.zeros(1)), SIZE)[0, 0].numpy()
+    patch = cut(plane[None], Patches(centre, np.array([angle]), np.array([False]), np.zeros(1)), SIZE)[0, 0].numpy()
     v, u = np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2
     x = 60.9 + u * np.cos(angle) - v * np.sin(angle)
     y = 41.3 + u * np.sin(angle) + v * np.cos(angle)
@@ -82,10 +85,22 @@ def test_a_patch_on_whole_pixels_is_the_terrain_itself(mirrored):
     t, half = terrain(), SIZE / 2
     centres = np.array([[30.0, 41.0], [half, half]]) + half % 1
     patches = Patches(centres, np.zeros(2), np.full(2, mirrored), np.zeros(2))
-    for patch, (row, column) in zip(cut(t.elevation, patches, SIZE)[:, 0].numpy(), centres, strict=True):
+    for patch, (row, column) in zip(cut(t.channels, patches, SIZE)[:, 0].numpy(), centres, strict=True):
         top, left = int(row - half), int(column - half)
-        there = t.elevation[top : top + SIZE, left : left + SIZE]
+        there = t.channels[0][top : top + SIZE, left : left + SIZE]
         np.testing.assert_array_equal(patch, there[:, ::-1] if mirrored else there)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7])
+def test_every_channel_of_a_patch_lies_on_the_same_ground(angle):
+    t = terrain()
+    both = np.stack([t.channels[0], 2 * t.channels[0] + 1])
+    both[1, :25, :] = np.nan
+    centre = np.array([[30.0, 50.0], [90.0, 80.0]])
+    first, second = cut(both, Patches(centre, np.full(2, angle), np.array([False, True]), np.zeros(2)), SIZE).unbind(1)
+    torch.testing.assert_close(second[1], 2 * first[1] + 1, atol=2e-3, rtol=1e-5)
+    assert second[0].isnan().any()  # what one channel lacks, the other has all the same
+    assert first.isfinite().all()
 
 
 def test_patches_that_are_not_turned_lie_on_whole_pixels():
@@ -100,7 +115,7 @@ def test_patches_that_are_not_turned_lie_on_whole_pixels():
 
 def test_beyond_the_raster_there_is_no_data_and_nodata_takes_the_mean_of_the_patch():
     t = terrain()
-    patch = cut(t.elevation, Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE)
+    patch = cut(t.channels, Patches(np.array([[5.0, 50.0]]), np.zeros(1), np.array([False]), np.zeros(1)), SIZE)
     assert patch[0, 0, :5].isnan().all()
     assert patch[0, 0, 6:].isfinite().all()  # a sample beside missing data may count as missing
     scaling = {"offset": 3.0, "scale": 7.0}
@@ -139,12 +154,12 @@ def test_overlap_with_excluded_squares_is_exact():
 def test_no_patch_shows_a_pixel_of_a_excluded_square_and_a_planted_leak_is_seen():
     t = terrain()
     sentinel = 1e9
-    t.elevation[60:80, 60:80] = sentinel  # a test tile
+    t.channels[0][60:80, 60:80] = sentinel  # a test tile
     row, col = (v.ravel() for v in np.mgrid[2:5, 2:5])
     around = (row != 3) | (col != 3)
     for excluded, leaks in ((np.array([[70.0, 70.0, 10.0]]), False), (np.zeros((0, 3)), True)):
         sampler = PatchSampler(t, row[around], col[around], np.zeros(8, dtype=int), excluded, TILE, RULES)
-        highest = max(cut(t.elevation, p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
+        highest = max(cut(t.channels, p, SIZE).nan_to_num().max().item() for p in places(sampler, 10))
         assert (highest > sentinel / 100) == leaks
 
 
@@ -170,17 +185,17 @@ def test_a_tile_without_room_around_it_is_taken_as_it_lies():
 
 def test_patches_hold_enough_wells_and_data():
     t = terrain()
-    t.elevation[:, :70] = np.nan
+    t.channels[0][:, :70] = np.nan
     row, col = (v.ravel() for v in np.mgrid[2:8, 3:7])
     tile, rules = TILE.model_copy(update={"min_wells": 3}), Filter(min_valid=0.9, min_relief=50, max_constant=0.5)
     sampler = PatchSampler(t, row, col, np.zeros(len(row), dtype=int), NONE, tile, rules, Augment(flip=False))
     for p in places(sampler, 10):
         moved = (p.angle != 0) | (p.centre != sampler.home).any(axis=1)
-        valid = cut(t.elevation, p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
+        valid = cut(t.channels, p, SIZE).isfinite().float().mean(dim=(1, 2, 3)).numpy()
         assert (valid[moved] > 0.8).all()  # by a probe of 16 x 16 points
         assert not p.mirrored.any()
         assert moved.sum() > 5
-    plain = Terrain(np.zeros_like(t.elevation), t.well, t.residual, t.tiles)
+    plain = Terrain(np.zeros_like(t.channels), t.well, t.residual, t.tiles)
     flat = PatchSampler(plain, row, col, row, NONE, tile, rules)
     assert not flat.enough_data(np.array([[100.0, 100.0]]), np.zeros(1)).any()
 
@@ -210,11 +225,11 @@ def test_sites_of_patches_lie_where_the_cut_patch_shows_their_terrain(augment):
     row, column = np.mgrid[:200, :160] + 0.5
     place = rng.uniform(0, (200, 160), (900, 2))
     sites = Sites(place, np.arange(900), rng.integers(0, 80, 900))  # the label tells which it is
-    t = dataclasses.replace(t, elevation=(row + 3 * column).astype(np.float32), sites=sites)
+    t = dataclasses.replace(t, channels=(row + 3 * column).astype(np.float32)[None], sites=sites)
     row, col = (v.ravel() for v in np.mgrid[3:6, 3:6])
     sampler = PatchSampler(t, row, col, np.zeros(9, dtype=int), NONE, TILE, RULES, augment)
     for p in places(sampler, 3):
-        found, patches = sampler.sites(p), cut(t.elevation, p, SIZE)[:, 0].numpy()
+        found, patches = sampler.sites(p), cut(t.channels, p, SIZE)[:, 0].numpy()
         near = np.abs(place[:, None] - p.centre).max(axis=2)
         assert (near < SIZE / 2 / np.sqrt(2)).sum() <= len(found.tile) <= (near <= SIZE / 2 * np.sqrt(2)).sum()
         inner = ((found.place > 1) & (found.place < SIZE - 1)).all(axis=1).numpy()
@@ -228,10 +243,10 @@ def test_sites_of_patches_lie_where_the_cut_patch_shows_their_terrain(augment):
 
 def test_surroundings_hold_all_that_patches_around_tiles_reach_and_no_more(tmp_path, write_raster):
     t = terrain(height=1200, width=1000)
-    t.elevation[40:60, 30:70] = np.nan
+    t.channels[0][40:60, 30:70] = np.nan
     raster, path = (
-        write_raster(t.elevation, resolution=1, nodata=np.nan, tiled=True, blockxsize=64, blockysize=64),
-        (tmp_path / "elevation.npy"),
+        write_raster(t.channels[0], resolution=1, nodata=np.nan, tiled=True, blockxsize=64, blockysize=64),
+        (tmp_path / "channels.npy"),
     )
     row, col = np.array([0, 2, 30]), np.array([1, 3, 49])
     write_surroundings(raster, path, TILE, row, col)
@@ -240,5 +255,5 @@ def test_surroundings_hold_all_that_patches_around_tiles_reach_and_no_more(tmp_p
     samplers = [PatchSampler(each, row, col, np.zeros(3, dtype=int), NONE, TILE, RULES) for each in (t, near)]
     for p, same in zip(*map(places, samplers), strict=True):
         np.testing.assert_array_equal(p.centre, same.centre)
-        assert torch.equal(cut(t.elevation, p, SIZE).nan_to_num(), cut(mapped, p, SIZE).nan_to_num())
+        assert torch.equal(cut(t.channels, p, SIZE).nan_to_num(), cut(mapped, p, SIZE).nan_to_num())
     assert (mapped == 0).mean() > 0.9

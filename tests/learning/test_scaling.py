@@ -28,9 +28,22 @@ def test_scaling_refuses_what_gives_no_scale():
 
 
 def test_each_fold_is_fitted_to_its_training_tiles():
-    tiles = PackedTiles(TILES.astype(np.float32), np.array([4, 5, 9]))
+    tiles = PackedTiles(TILES.astype(np.float32)[:, None], np.array([4, 5, 9]))
     roles = np.array([["train", "train", "test"], ["test", "validation", "train"]], dtype=object)
     scalings = fit_folds(tiles, np.array([4, 5, 9]), roles, "max")
     assert [fit["scale"] for fit in scalings.fits] == [3, 8]
     assert scalings.content["fold1"] == scalings.fits[1]
     assert scalings.metrics == {"before": {"low": -1, "high": 8}, "after": {"low": pytest.approx(-1 / 3), "high": 1}}
+
+
+def test_each_channel_is_fitted_by_itself_and_a_fault_names_it():
+    both = np.stack([TILES, np.full_like(TILES, 5.0)], axis=1).astype(np.float32)
+    both[:, 1, 0, 1] = np.nan
+    both[2, 1] = 7.0
+    tiles, roles = PackedTiles(both, np.array([4, 5, 9])), np.array([["train"] * 3], dtype=object)
+    (fit,) = fit_folds(tiles, np.array([4, 5, 9]), roles, "max").fits
+    assert fit == {"offset": [0, 0], "scale": [8, 7], "low": [-1, 5], "high": [8, 7]}
+    assert fit_folds(tiles, np.array([4, 5, 9]), roles, "max").metrics["before"] == {"low": -1, "high": 8}
+    both[:, 1] = 5.0
+    with pytest.raises(InputError, match=r"would divide by 0 .*\(input 2 of the network"):
+        fit_folds(tiles, np.array([4, 5, 9]), roles, "standard")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from heatflow.errors import InputError
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 
 
@@ -24,3 +25,15 @@ def test_an_outlier_among_training_tiles_does_not_set_the_threshold():
     area = AreaOfApplicability.fit(columns, roles)
     assert area.dissimilarity(np.array([[500.0]]), np.ones((2, 1), dtype=bool)) > area.threshold
     assert area.threshold == pytest.approx(1 / columns.std() / area.unit)
+
+
+def test_tiles_that_a_layer_does_not_reach_are_left_out():
+    columns = np.column_stack([np.arange(8.0), np.arange(8.0) % 3])
+    roles = np.array([["train", "test"] * 4, ["test", "train"] * 4])
+    gaps = np.vstack([columns, [[3.0, np.nan]]])
+    with_gaps = AreaOfApplicability.fit(gaps, np.column_stack([roles, ["train", "test"]]))
+    plain = AreaOfApplicability.fit(columns, roles)
+    assert (with_gaps.threshold, with_gaps.unit) == (plain.threshold, plain.unit)
+    columns[::2, 1] = np.nan
+    with pytest.raises(InputError, match="too few tiles have data of every layer"):
+        AreaOfApplicability.fit(columns, roles)

@@ -11,7 +11,7 @@ OWN = [1 / (1 + np.exp(-2 * (LEVEL / 100 + shift))) for shift in (0.0, 0.3)]  # 
 def test_no_network_predicts_what_it_was_trained_on(make_ensemble):
     ensemble = make_ensemble()
     eligible = ensemble.eligible(np.array([0, 0, 20, 5]), np.array([0, 60, 25, 55]))
-    table = ensemble.predict(np.full((4, ensemble.tile.edge, ensemble.tile.edge), LEVEL, dtype=np.float32), eligible)
+    table = ensemble.predict(np.full((4, 1, ensemble.tile.edge, ensemble.tile.edge), LEVEL, dtype=np.float32), eligible)
     assert table["networks"].tolist() == [1, 1, 2, 1]
     np.testing.assert_allclose(table["p1"], [OWN[1], OWN[0], np.mean(OWN), OWN[0]], rtol=1e-5)  # the last: half a tile
     assert table["disagreement"].isna().tolist() == [True, True, False, True]

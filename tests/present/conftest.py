@@ -86,7 +86,7 @@ def make_report_inputs(tmp_path, rasters):
     }  # fmt: skip
     made = tmp_path / "made.csv"
     made.write_text("a\n")
-    pixels = np.random.default_rng(0).normal(size=(2, 20, 20)).astype(np.float32)
+    pixels = np.random.default_rng(0).normal(size=(2, 1, 20, 20)).astype(np.float32)
 
     def build(evaluation=None, **fields):
         return ReportInputs(**{

@@ -23,7 +23,7 @@ class Rows:
 def thumbnails(n, size, grid):
     noise = np.random.default_rng(0).normal(size=(n or 1, size, size)).astype(np.float32) * 100
     table = pd.DataFrame({"tile": np.arange(n), "row": 0, "col": np.arange(n)})
-    tiles = PackedTiles(noise, np.arange(n or 1))
+    tiles = PackedTiles(noise[:, None], np.arange(n or 1))
     return interactive_map.thumbnails(table, tiles, Rows(noise[0]), TileGrid(grid, size, size))
 
 

@@ -25,5 +25,8 @@ def test_params_of_another_region_leave_out_the_demo_and_secrets():
     data = Data(elevation="/vsicurl/https://me:secret@a.org/dem.tif?key=1", wells="/home/me/wells.csv")
     text = provenance.params_text(Params(data=data))
     assert yaml.safe_load(text)["data"] == {"elevation": "https://a.org/dem.tif", "wells": "wells.csv"}
+    layers = data.model_copy(update={"layers": {"gravity": "/home/me/gravity.tif"}})
+    named = yaml.safe_load(provenance.params_text(Params(data=layers)))["data"]["layers"]
+    assert named == {"gravity": "gravity.tif"}
     assert "demo" not in yaml.safe_load(text)
     assert yaml.safe_load(provenance.params_text(Params()))["demo"]["seed"] == 1

@@ -28,6 +28,7 @@ def terrain_lines(terrain: TerrainSummary, path: Path) -> Iterator[str]:
     yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, {terrain.valid:.1%} with data"
     trend = f", {below:.1f} to {above:.1f} m above the regional trend" if terrain.detrended else ""
     yield f"elevation {low:.1f} to {high:.1f} m{trend} -> {path}"
+    yield from (f"layer {name}: {share:.1%} with data" for name, share in terrain.layers.items())
 
 
 def wells_lines(wells: UsableWells, path: Path, ledger: Path) -> Iterator[str]:
