@@ -65,14 +65,12 @@ def evaluate_sites(data: FoldData, sites: geopandas.GeoDataFrame, predictions: P
     label, members = classify(residual, tile.edges), predictions.site_members()
     p = predictions.mean()[of_tile] if members is None else members.mean(axis=0)
     sets = sets_out_of_fold(p, label, of_tile, block)
-    names, sizes = pd.Index(tile.class_names), pd.Index([str(k + 1) for k in range(tile.n_classes)])
-    area = pd.Index(["inside", "outside"])
     groups = {
-        "class": pd.Categorical.from_codes(label, names),
-        "classes in the set": pd.Categorical.from_codes(sets.sum(axis=1) - 1, sizes),
+        "class": _named(label, tile.class_names),
+        "classes in the set": _named(sets.sum(axis=1) - 1, [str(k + 1) for k in range(tile.n_classes)]),
         "km to a site of another tile": distance_class(to_other_tiles(place, of_tile)),
         "km to a training site": distance_class(to_training(place, of_tile, data.roles)),
-        "area of applicability": pd.Categorical.from_codes(np.where(inside[of_tile], 0, 1), area),
+        "area of applicability": _named(np.where(inside[of_tile], 0, 1), ["inside", "outside"]),
     }
     p_high = p[:, tile.first_high :].sum(axis=1)
     measured = residual > tile.binary_edge, p_high, place, of_tile, fold[of_tile], block
@@ -81,3 +79,7 @@ def evaluate_sites(data: FoldData, sites: geopandas.GeoDataFrame, predictions: P
         "near_wells": near_wells_table(*measured, split.seed),
     }
     return SiteEvaluation(PredictionSets.fit(p, label, of_tile, block), tables)
+
+
+def _named(number: np.ndarray, names: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(number, pd.Index(names, dtype=object))
