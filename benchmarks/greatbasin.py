@@ -20,6 +20,7 @@ RESULTS = Path(__file__).with_name("greatbasin.json")
 STAGES = (
     "terrain", "wells", "tile", "filter", "split", "normalize", "train", "baselines", "evaluate", "saliency",
 )  # fmt: skip
+TABLES = ("drilling", "recall", "prediction_sets", "near_wells")
 TERRAIN = {
     "detrend_radius": 100_000, "min_elevation": 0,
     "crs": "+proj=aea +lat_0=37.5 +lon_0=-117 +lat_1=29.5 +lat_2=45.5 +datum=NAD83 +units=m",
@@ -32,7 +33,7 @@ def measure(files: dict[str, str | None], folder: Path) -> dict[str, Any]:
     params["data"] |= {name: str(Path(path).resolve()) for name, path in files.items() if path}
     params["terrain"] |= TERRAIN
     run_stages(folder, params, STAGES)
-    tables = {name: pd.read_csv(folder / at.TABLES / f"{name}.csv") for name in ("drilling", "recall")}
+    tables = {name: pd.read_csv(folder / at.TABLES / f"{name}.csv") for name in TABLES}
     return {
         "evaluation": read_json(folder / at.EVALUATION), "saliency": read_json(folder / at.METRICS / "saliency.json"),
         **{name: table.to_dict("records") for name, table in tables.items()},
