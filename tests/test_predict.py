@@ -19,6 +19,7 @@ from heatflow.demo.region import make_region
 from heatflow.errors import InputError
 from heatflow.geo import terrain as terrain_module
 from heatflow.io.vectors import write_features
+from heatflow.prediction.bundle import Bundle
 from heatflow.prediction.prediction_map import MapTask
 from tests.helpers import LEFT, NEAR_WELLS, PREDICTED, RAMP, TOP, make_raster, make_wells
 
@@ -218,6 +219,15 @@ def test_a_bundle_that_cannot_be_used_is_one_message(finished, inputs, capsys, c
     assert message in said
     assert len(said.splitlines()) == 1
     assert finished.files() == before
+
+
+def test_a_bundle_from_before_there_were_further_inputs_is_one_of_elevation_alone(finished):
+    manifest = Path("data/bundle/bundle.json")
+    content = json.loads(manifest.read_text())
+    assert content.pop("inputs") == ["detrended"]
+    manifest.write_text(json.dumps(content))
+    settings = Bundle.open(Path("data/bundle")).settings
+    assert (settings.inputs, settings.layers) == (["detrended"], [])
 
 
 def far_wells():

@@ -149,8 +149,8 @@ def require_overlap(source: SourceRaster, grid: Grid) -> None:
         No pixel of it is near the grid.
     """
     if _source_window(source, grid, 0, grid.height, source_pixels_per_pixel(source, grid)) is None:
-        where = f"does not meet the terrain ({grid.crs.to_string()}); does it show the same region?"
-        raise InputError(f"{source.param}: {source.dataset.name}: {where}")
+        question = "does it show the same region?"
+        raise InputError(f"{source.param}: {source.dataset.name}: does not meet the terrain; {question}")
 
 
 def _aligned_offset(source: SourceRaster, grid: Grid) -> tuple[int, int] | None:
