@@ -1,6 +1,7 @@
 """A training step of this project against a loop as the report describes it and against a plain PyTorch loop."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torchvision.transforms import v2
 
 from benchmarks.measure import Rows, apart, matrix_product, product_rate, side_by_side, times
 from heatflow.compute.memory import keep_freed_memory
-from heatflow.config.schema import Recipe
+from heatflow.config.schema import Model, Recipe
 from heatflow.learning import training
 from heatflow.learning.augment import pipeline
 from heatflow.learning.engine import Engine
@@ -19,24 +20,28 @@ from heatflow.learning.network import NetworkInNetwork
 from heatflow.learning.training import Part, TileSource
 
 TILES, SIZE, BATCH = 40, 200, 20
-REPORT = [96, 256, 384]
-HALF = [48, 128, 192]
-DEFAULT = [16, 32, 64]
+Shape = dict[str, Any]  # layout and channels of a network
+DEFAULT: Shape = {"channels": Model().channels, "layout": Model().layout}
+SHAPES = {
+    "report's layout and width": {"channels": [96, 256, 384], "layout": "report"},
+    "report's layout, half of the width": {"channels": [48, 128, 192], "layout": "report"},
+    "default": DEFAULT,
+}
 RECIPE = Recipe(epochs=1, batch_size=BATCH, lr=0.01, schedule="constant")
 
 
-def plain_network(channels: list[int], *, batch_norm: bool) -> nn.Module:
+def plain_network(shape: Shape, *, batch_norm: bool) -> nn.Module:
     """The network in modules of the library alone; without batch normalisation as the report has it."""
     relu = not batch_norm
-    network = NetworkInNetwork(classes=4, channels=channels, dropout=0.2, batch_norm=batch_norm, head_relu=relu)
+    network = NetworkInNetwork(classes=4, **shape, dropout=0.2, batch_norm=batch_norm, head_relu=relu)
     body = [nn.Dropout(m.p) if isinstance(m, nn.Dropout) else m for m in network.body]
     return nn.Sequential(*body, network.head, network.pool)
 
 
-def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optimizer: type) -> Callable[[], None]:
+def plain_epoch(dtype: torch.dtype, shape: Shape, batch_norm: bool, optimizer: type) -> Callable[[], None]:
     """A function that trains one epoch: DataLoader, library transforms, convert, forward, backward, step."""
     data = TensorDataset(torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,)))
-    network = plain_network(channels, batch_norm=batch_norm).to(dtype)
+    network = plain_network(shape, batch_norm=batch_norm).to(dtype)
     steps = optimizer(network.parameters(), lr=0.01)
     augment = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), v2.RandomRotation((0, 90))])
 
@@ -52,12 +57,12 @@ def plain_epoch(dtype: torch.dtype, channels: list[int], batch_norm: bool, optim
     return epoch
 
 
-def own_epoch(engine: Engine, channels: list[int]) -> Callable[[], None]:
+def own_epoch(engine: Engine, shape: Shape) -> Callable[[], None]:
     """A function that trains one epoch as the train stage does."""
     keep_freed_memory()
     tiles = torch.randn(TILES, 1, SIZE, SIZE).to(engine.device, engine.dtype)
     part = Part(tiles, torch.randint(4, (TILES,), device=engine.device))
-    network = NetworkInNetwork(classes=4, channels=channels, dropout=0.2)
+    network = NetworkInNetwork(classes=4, **shape, dropout=0.2)
     engine.place(network)
     optimizer = training.make_optimizer(network, RECIPE)
     schedule = training.make_schedule(optimizer, RECIPE, 2)
@@ -70,9 +75,9 @@ def own_epoch(engine: Engine, channels: list[int]) -> Callable[[], None]:
     return epoch
 
 
-def gflop_per_tile(channels: list[int]) -> float:
+def gflop_per_tile(shape: Shape) -> float:
     """Forward and backward."""
-    network = NetworkInNetwork(classes=4, channels=channels, dropout=0.0)
+    network = NetworkInNetwork(classes=4, **shape, dropout=0.0)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, SIZE, SIZE)).sum().backward()
     return counter.get_total_flops() / 1e9
@@ -82,20 +87,23 @@ def compare(rounds: int) -> Rows:
     """Rows of the table of results."""
     engine = Engine.choose("cpu")
     rows = []
-    for name, channels in (("report's width", REPORT), ("half of it", HALF), ("default width", DEFAULT)):
+    for name, shape in SHAPES.items():
         candidates = {
-            "report": (plain_epoch, torch.float64, channels, False, torch.optim.SGD),
-            "plain": (plain_epoch, torch.float32, channels, True, torch.optim.AdamW),
-            "float32": (own_epoch, Engine(torch.device("cpu"), "float32"), channels),
-            "own": (own_epoch, engine, channels), "bfloat16": (matrix_product, torch.bfloat16),
+            "report": (plain_epoch, torch.float64, shape, False, torch.optim.SGD),
+            "plain": (plain_epoch, torch.float32, shape, True, torch.optim.AdamW),
+            "float32": (own_epoch, Engine(torch.device("cpu"), "float32"), shape),
+            "own": (own_epoch, engine, shape), "bfloat16": (matrix_product, torch.bfloat16),
             "float32 product": (matrix_product, torch.float32),
         }  # fmt: skip
         seconds = apart(candidates, rounds)
         own, what = seconds["own"], engine.precision
         ceiling = product_rate(seconds["bfloat16" if what == "bfloat16" else "float32 product"])
-        rate = gflop_per_tile(channels) * TILES / own
+        rate, width = gflop_per_tile(shape) * TILES / own, "/".join(map(str, shape["channels"]))
         rows += [
-            (f"training step, {name} {'/'.join(map(str, channels))}, {what}", f"{own / TILES * 1e3:.1f} ms a tile"),
+            (
+                f"training step, {name} {width}, {what}",
+                f"{own / TILES * 1e3:.1f} ms a tile",
+            ),
             ("- times the report's loop (float64, transforms by batch, DataLoader)", times(seconds["report"], own)),
             ("- times a plain float32 loop (batch norm, AdamW, DataLoader)", times(seconds["plain"], own)),
             ("- times this project's own float32", times(seconds["float32"], own)),
@@ -111,8 +119,8 @@ def compare_inference(rounds: int) -> Rows:
     from heatflow.explanation.attribution import attribute
 
     engine = Engine(torch.device("cpu"), "float32")
-    network = engine.place(NetworkInNetwork(classes=4, channels=HALF, dropout=0.2)).eval()
-    plain = NetworkInNetwork(classes=4, channels=HALF, dropout=0.2).eval()
+    network = engine.place(NetworkInNetwork(classes=4, **DEFAULT, dropout=0.2)).eval()
+    plain = NetworkInNetwork(classes=4, **DEFAULT, dropout=0.2).eval()
     tiles, target = torch.randn(TILES, 1, SIZE, SIZE), torch.randint(4, (TILES,))
 
     method = Saliency(plain)
