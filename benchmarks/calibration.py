@@ -156,8 +156,8 @@ def page(table: pd.DataFrame) -> str:
     seeds = table["seed"].astype(int)
     return "\n".join([
         "# How often does the verdict err?", "",
-        f"`make calibration`: {len(table)} synthetic regions of the size of the demo, of the seeds {seeds.min()} to "
-        f"{seeds.max()},", "with one network for each fold. The rules are those of docs/saliency.md. Shares of",
+        f"`python -m benchmarks.calibration --seeds {seeds.min()} {seeds.max()}`: {len(table)} synthetic regions of",
+        "the size of the demo, with one network for each fold. The rules are those of docs/saliency.md. Shares of",
         f"\"{USES}\" have exact 95 % intervals (Clopper and Pearson, 1934).", "",
         *counted("verdict"), "",
         "The same networks, judged as if no look-alikes were known, as on a real region: structures are compared with",

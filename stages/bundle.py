@@ -33,7 +33,8 @@ def main() -> None:
     p = read_params(PARAMS)
     data, versions = FoldData.load(FOLD_DATA, p.tile.margin), {name: version(name) for name in PACKAGES}
     numbers = {name: read_json(METRICS / f"{name}.json", keys) for name, keys in NUMBERS.items()}
-    numbers["sets"] = read_csv(SETS[1], ("coverage", "mean_size")).iloc[0].to_dict()
+    sets = PredictionSets.model_validate(read_json(SETS[0], ("level", "blocks", "threshold")))
+    numbers["sets"] = {"level": sets.level} | read_csv(SETS[1], ("coverage", "mean_size")).iloc[0].to_dict()
     with open_written(TERRAIN) as terrain:
         grid, inputs = Grid.from_dataset(terrain), [*DETRENDED, *further_inputs(terrain)]
     folds = data.split.scored.tolist()
@@ -41,7 +42,7 @@ def main() -> None:
         versions=versions, folds=len(folds), terrain=terrain_of_training(p.terrain), tile=p.tile, filter=p.filter,
         map=p.map, source_pixel=numbers["terrain"]["source_pixel"], block_size=p.split.block_size,
         background=p.wells.background, inputs=inputs, scalings=[data.scalings[fold] for fold in folds],
-        sets=PredictionSets.model_validate(read_json(SETS[0], ("level", "blocks", "threshold"))),
+        sets=sets,
     )  # fmt: skip
     place = TileGrid(grid, p.tile.size, p.tile.step), pixels_of(WELLS, grid)
     buffer = p.split.buffer if p.augment.resample else None

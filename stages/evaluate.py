@@ -7,8 +7,7 @@ from heatflow.io import text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks
-from heatflow.prediction.area_of_applicability import AreaOfApplicability
-from heatflow.prediction.ensemble import tile_statistics
+from heatflow.prediction.ensemble import tested_inside
 from heatflow.present import figures
 from heatflow.present.messages import evaluation as messages
 from stages import _paths as at
@@ -36,8 +35,7 @@ def main() -> None:
         predicted = predictions.predict_out_of_fold(data, load, engine, places, bar.update)
     evaluation = evaluate.evaluate(data, sites, predicted, compared, of_sites, p.tile, p.split)
     west, _, east, _ = data.table.geometry.iloc[0].bounds
-    roles, statistics = data.roles[data.split.scored], tile_statistics(data, (east - west) / p.tile.size)
-    inside = AreaOfApplicability.fit(statistics, roles).tested_inside(statistics, roles)
+    inside = tested_inside(data, resolution=(east - west) / p.tile.size)
     of_places = evaluate_sites.evaluate_sites(data, sites, predicted, inside, p.tile, p.split)
     vectors.write_features(at.PREDICTIONS, evaluation.tiles, "predictions")
     vectors.write_features(at.SITE_PREDICTIONS, evaluation.sites, "site_predictions")

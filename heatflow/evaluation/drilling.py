@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from heatflow.evaluation.intervals import mean_with_interval
 
@@ -65,27 +64,3 @@ def _hits(high: np.ndarray, value: np.ndarray, k: int) -> float:
     last = np.sort(value)[-k]
     above, tied = value > last, value == last
     return float((high[above].sum() + (k - above.sum()) * high[tied].mean()) / k)
-
-
-def nearness(place: np.ndarray, high: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """How near each site is to a hot one of another block: minus the distance; float64 (m,).
-
-    Parameters
-    ----------
-    place : float array, shape (m, 2)
-        In metres.
-    high : bool array, shape (m,)
-    block : int array, shape (m,)
-
-    Examples
-    --------
-    >>> place = np.array([[0.0, 0], [3, 0], [7, 0]])
-    >>> nearness(place, np.array([True, False, True]), np.array([0, 0, 1]))
-    array([-7., -4., -7.])
-    """
-    near = np.full(len(place), -np.inf)
-    for name in np.unique(block):
-        here, known = block == name, high & (block != name)
-        if known.any():
-            near[here] = -cKDTree(place[known]).query(place[here])[0]
-    return near

@@ -11,10 +11,11 @@ from sklearn.metrics import confusion_matrix
 
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
-from heatflow.evaluation.drilling import nearness, replay
+from heatflow.evaluation.drilling import replay
 from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
 from heatflow.evaluation.skill import auc, recall, reliability, scores, success_rate
+from heatflow.geo.distances import to_other_groups
 from heatflow.geo.labels import STATISTICS, classify
 from heatflow.geo.sites import CELL, kept_sites
 from heatflow.learning.fold_data import FoldData
@@ -132,7 +133,7 @@ def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.
     p = (of_tiles if network.sites is None else network.sites).mean(axis=0)
     place = sites[["row", "col"]].to_numpy() * CELL
     wells = sites["n_wells"].to_numpy(dtype=np.float64)
-    rules = {"network": p, "number of wells": wells, "distance to hot sites": nearness(place, high, block)}
+    rules = {"network": p, "number of wells": wells, "distance to hot sites": -to_other_groups(place, block, high)}
     return replay(high, block, rules, seed)
 
 

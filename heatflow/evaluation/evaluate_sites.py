@@ -9,13 +9,15 @@ import shapely
 
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.near_wells import near_wells_table
-from heatflow.evaluation.prediction_sets import PredictionSets, coverage, distance_class, sets_out_of_fold
+from heatflow.evaluation.prediction_sets import PredictionSets, coverage, sets_out_of_fold
 from heatflow.evaluation.predictions import Predictions
-from heatflow.geo.distances import to_other_tiles, to_training
+from heatflow.geo.distances import distance_class, to_other_tiles, to_training
 from heatflow.geo.labels import classify
 from heatflow.geo.sites import kept_sites
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
+
+DISTANCES = (5, 10, 20, 40, 80)  # km, between classes of distance to other sites
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def evaluate_sites(data: FoldData, sites: geopandas.GeoDataFrame, predictions: P
     groups = {
         "class": _named(label, tile.class_names),
         "classes in the set": _named(sets.sum(axis=1) - 1, [str(k + 1) for k in range(tile.n_classes)]),
-        "km to a site of another tile": distance_class(to_other_tiles(place, of_tile)),
-        "km to a training site": distance_class(to_training(place, of_tile, data.roles)),
+        "km to a site of another tile": distance_class(to_other_tiles(place, of_tile), DISTANCES),
+        "km to a training site": distance_class(to_training(place, of_tile, data.roles), DISTANCES),
         "area of applicability": _named(np.where(inside[of_tile], 0, 1), ["inside", "outside"]),
     }
     p_high = p[:, tile.first_high :].sum(axis=1)

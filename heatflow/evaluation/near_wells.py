@@ -6,18 +6,16 @@ a site is high, less its probability. It is between -1 and 1, so that no single 
 whole district. It has to be out of fold: a network that has learnt from a site differs too little from it.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from heatflow.evaluation.intervals import draw_blocks, interval
 from heatflow.evaluation.skill import Resamples, auc
+from heatflow.geo.distances import distance_class, to_other_groups, to_other_tiles
 from heatflow.geo.kriging import Covariance
 from heatflow.geo.sites import site_weight
 
-DISTANCES = (0, 2, 5, 10, 20, 40, np.inf)  # km, edges of the classes of distance
+DISTANCES = (2, 5, 10, 20, 40)  # km, between classes of distance to the nearest known site
 KNOWN = ("sites of other folds", "all other sites")
 
 
@@ -98,15 +96,14 @@ def near_wells_table(high: np.ndarray, p_high: np.ndarray, place: np.ndarray, ti
     weight, drawn = site_weight(tile), draw_blocks(block, seed)
     counts = np.concatenate([np.ones((1, drawn.counts.shape[1])), drawn.counts])
     alone = predict_near_wells(high, np.full(len(high), np.average(high, weights=weight)), place, fold)
-    both, nearest = predict_near_wells(high, p_high, place, fold), _nearest(place, fold)
-    rows = []
-    for known, distance in nearest.items():
+    both, rows = predict_near_wells(high, p_high, place, fold), []
+    nearest = to_other_groups(place, fold), to_other_tiles(place, np.arange(len(place)))
+    for known, distance in zip(KNOWN, nearest, strict=True):
         compared = {"network": p_high, "wells": alone[known], "both": both[known]}
-        for low, top in [(0, np.inf), *pairwise(DISTANCES)]:
-            here = (distance >= low * 1000) & (distance < top * 1000)
+        km = distance_class(distance, DISTANCES)
+        for words, here in (("all", ~km.isna()), *((name, km == name) for name in km.categories)):
             if not here.any():
                 continue
-            words = "all" if (low, top) == (0, np.inf) else f"{low} to {top}" if np.isfinite(top) else f"{low} and more"
             row = {"known": known, "km": words, "sites": int(here.sum()), "blocks": len(np.unique(block[here]))}
             some = Resamples(drawn.block[here], counts)
             ranked = {name: auc(high[here], p[here], fold[here], some, weight[here]) for name, p in compared.items()}
@@ -116,13 +113,3 @@ def near_wells_table(high: np.ndarray, p_high: np.ndarray, place: np.ndarray, ti
             error = {name: (p[here] - high[here]) ** 2 for name, p in compared.items()}
             rows.append(row | {f"brier_{name}": np.average(e, weights=weight[here]) for name, e in error.items()})
     return pd.DataFrame(rows)
-
-
-def _nearest(place: np.ndarray, fold: np.ndarray) -> dict[str, np.ndarray]:
-    """Distance of each site from the nearest of KNOWN, metres, infinite where there is none; float64 (m,) each."""
-    others = np.full(len(place), np.inf)
-    for name in np.unique(fold):
-        test = fold == name
-        if not test.all():
-            others[test] = cKDTree(place[~test]).query(place[test])[0]
-    return {KNOWN[0]: others, KNOWN[1]: cKDTree(place).query(place, k=range(1, 3))[0][:, 1]}

@@ -15,7 +15,6 @@ Adaptive sets (Romano, Sesia and Candès, 2020, NeurIPS 33:3581) and least ambig
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -29,7 +28,6 @@ from heatflow.geo.sites import site_weight
 
 LEVEL = 0.9
 EVERYTHING = 1.0  # a threshold that leaves out no class
-DISTANCES = (5, 10, 20, 40, 80)  # km, edges of the classes of distance
 SPREAD = {"a tenth lie below": 0.1, "half lie below": 0.5, "nine tenths lie below": 0.9}  # of blocks
 
 
@@ -173,17 +171,6 @@ def sets_out_of_fold(p: np.ndarray, label: np.ndarray, tile: np.ndarray, block: 
         rule = PredictionSets.fit(p[~here], label[~here], tile[~here], block[~here], level)
         sets[here] = rule.members(p[here])
     return sets
-
-
-def distance_class(distance: np.ndarray) -> pd.Categorical:
-    """Classes of distance (m) in words, km; missing where there is no distance.
-
-    >>> list(distance_class(np.array([4e3, 5e3, 1e5, np.nan])))
-    ['0 to 5', '5 to 10', '80 and more', nan]
-    """
-    names = [f"{low} to {high}" for low, high in pairwise([0, *DISTANCES])]
-    bounds = [0, *DISTANCES, np.inf]
-    return pd.Categorical(pd.cut(distance / 1000, bounds, right=False, labels=[*names, f"{DISTANCES[-1]} and more"]))
 
 
 def coverage(sets: np.ndarray, label: np.ndarray, tile: np.ndarray, block: np.ndarray,

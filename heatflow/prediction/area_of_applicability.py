@@ -37,8 +37,6 @@ class AreaOfApplicability:
     >>> area = AreaOfApplicability.fit(relief, roles)
     >>> area.dissimilarity(np.array([[1.5], [9.0]]), np.ones((2, 2), dtype=bool)) <= area.threshold
     array([ True, False])
-    >>> area.tested_inside(relief, roles)
-    array([ True,  True,  True,  True])
     """
 
     mean: np.ndarray
@@ -80,10 +78,6 @@ class AreaOfApplicability:
         index = np.concatenate(tested) / unit
         q1, q3 = np.quantile(index, [0.25, 0.75])
         return cls(mean, spread, trained, unit, float(index[index <= q3 + WHISKER * (q3 - q1)].max()))
-
-    def tested_inside(self, columns: np.ndarray, roles: np.ndarray) -> np.ndarray:
-        """Whether each tile lies inside for the folds that test it, bool (n,); arguments as those of `fit`."""
-        return self.dissimilarity(columns, roles == "test") <= self.threshold
 
     def dissimilarity(self, columns: np.ndarray, eligible: np.ndarray) -> np.ndarray:
         """Dissimilarity index: distance to the nearest training tile over `unit`, mean over the eligible folds.

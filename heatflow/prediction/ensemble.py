@@ -166,6 +166,13 @@ def tile_statistics(data: FoldData, resolution: float) -> np.ndarray:
     return statistics_of_tiles(tiles, resolution)
 
 
+def tested_inside(data: FoldData, resolution: float) -> np.ndarray:
+    """Whether each kept tile lies in the area of applicability of the networks that test it, bool (n,)."""
+    roles, statistics = data.roles[data.split.scored], tile_statistics(data, resolution)
+    area = AreaOfApplicability.fit(statistics, roles)
+    return area.dissimilarity(statistics, roles == "test") <= area.threshold
+
+
 @torch.no_grad()
 def _with_sites(network: NetworkInNetwork, tiles: torch.Tensor, place: np.ndarray,
                 engine: Engine) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip

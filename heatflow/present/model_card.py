@@ -32,7 +32,8 @@ def model_card(params: Params, numbers: dict[str, Any], folds: int, versions: di
         Of which ``data.elevation``, ``data.layers``, ``data.wells``, ``split``, ``terrain``, ``tile`` and those of the
         recipe are used.
     numbers : dict of dict
-        Metrics by the names in `NUMBERS`; ``sets``, the first row of `heatflow.evaluation.prediction_sets.coverage`.
+        Metrics by the names in `NUMBERS`; ``sets``, the ``level`` of prediction sets with the first row
+        of `heatflow.evaluation.prediction_sets.coverage`.
     folds : int
         Number of folds in the bundle.
     versions : dict of str

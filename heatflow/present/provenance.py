@@ -39,7 +39,7 @@ def shown_path(path: str) -> str:
 
     A path inside the project stays as it is, another becomes its name alone; an address loses user, password and query.
 
-    >>> shown_path("data/wells.csv"), shown_path("/home/me/wells.csv"), shown_path("https://me:secret@a.org/b.tif?key=1")
+    >>> shown_path("data/wells.csv"), shown_path("/path/to/wells.csv"), shown_path("https://me:secret@a.org/b.tif?key=1")
     ('data/wells.csv', 'wells.csv', 'https://a.org/b.tif')
     """
     if "://" in path:

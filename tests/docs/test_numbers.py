@@ -115,3 +115,29 @@ def test_what_the_great_basin_says_of_structure():
     assert numbers(cells("effect: structures minus")[1])[:3] == interval(saliency["effects"]["range_front"], "effect")
     failed = [name for name, method in saliency["methods"].items() if not method["passed"]]
     assert cells("maps that fail")[1] == ", ".join(TITLES[name] for name in failed)
+
+
+def test_what_the_readme_says_of_drilling_on_the_great_basin():
+    rows = [row for row in GREAT_BASIN["drilling"] if row["places"] == 1]
+    hits = {row["rule"]: round(100 * row["hits"]) for row in rows}
+    low, high = (round(100 * rows[0][f"hits_{end}"]) for end in ("low", "high"))
+    order = [hits[name] for name in ("network", "distance to hot sites", "number of wells", "at random")]
+    words = "On the Great Basin: {} % ({} to {}), {} %, {} %, {} %.".format(order[0], low, high, *order[1:])
+    assert words in " ".join(README.split())
+
+
+def test_what_the_page_says_of_sets_and_known_wells_on_the_great_basin():
+    page = " ".join((ROOT / "docs/evaluation.md").read_text().split())
+    every, _, plain = GREAT_BASIN["prediction_sets"][:3]
+    held = "{:.1f} % ({:.1f} to {:.1f})".format(*(100 * every[f"coverage{end}"] for end in ("", "_low", "_high")))
+    assert f"the sets hold {held} by {every['mean_size']:.2f} classes" in page
+    assert f"all {plain['sites']:,} sites, most of them" in page
+    assert f"drilled most, {100 * plain['coverage']:.0f} %" in page
+    known = {(row["known"], row["km"]): row for row in GREAT_BASIN["near_wells"]}
+    row = known["all other sites", "all"]
+    assert (
+        f"is {row['network']:.3f}, with all other sites {row['both']:.3f}, and of kriging alone {row['wells']:.3f}"
+        in page
+    )
+    gain = known["sites of other folds", "all"]
+    assert "it is {:.3f} ({:.3f} to {:.3f})".format(*(gain[f"gain{end}"] for end in ("", "_low", "_high"))) in page

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatflow.evaluation.drilling import RANDOM, nearness, replay
+from heatflow.evaluation.drilling import RANDOM, replay
 
 BLOCK = np.repeat(np.arange(40), 10)
 HIGH = np.tile([True] * 3 + [False] * 7, 40)
@@ -33,9 +33,3 @@ def test_blocks_without_a_choice_are_left_out():
     block = np.where(BLOCK == 0, np.arange(400), BLOCK + 1000)
     table = replay(HIGH, block, {}, seed=1, places=[1])
     assert table["blocks"].tolist() == [39]
-
-
-def test_nothing_is_near_where_no_other_block_has_a_hot_site():
-    high = np.array([True, False])
-    near = nearness(np.array([[0.0, 0.0], [3.0, 4.0]]), high, np.array([0, 1]))
-    assert near.tolist() == [-np.inf, -5]

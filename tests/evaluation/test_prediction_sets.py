@@ -9,11 +9,11 @@ from heatflow.evaluation.prediction_sets import (
     PredictionSets,
     block_weight,
     coverage,
-    distance_class,
     sets_out_of_fold,
     supported_level,
     tail_scores,
 )
+from heatflow.geo.distances import distance_class
 from heatflow.present.messages.evaluation import set_lines, support_line
 
 
@@ -104,7 +104,7 @@ def test_coverage_by_group_is_that_of_its_sites():
     tile, label = block * 2 + np.tile([0, 0, 0, 1], 12), np.tile([0, 0, 0, 1], 12)
     sets = np.tile([True, False], (48, 1))
     sets[:12] = True
-    km = distance_class(np.where(label == 0, 4e3, np.nan))
+    km = distance_class(np.where(label == 0, 4e3, np.nan), (5, 10))
     groups = {"class": pd.Categorical.from_codes(label, ["low", "high"]), "km": km}
     table = coverage(sets, label, tile, block, groups, seed=0).set_index(["group", "value"])
     every = table.loc["all"]

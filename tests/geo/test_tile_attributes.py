@@ -26,6 +26,20 @@ def test_attributes_are_those_of_the_raster_at_the_tile(write_raster):
         np.testing.assert_allclose(attributes[name][0], whole[name][100:200, 100:200], rtol=1e-3, atol=1e-4)
 
 
+def test_attributes_are_the_same_however_far_is_read_ahead(write_raster, monkeypatch):
+    z = np.random.default_rng(0).normal(size=(200, 300)).cumsum(axis=0).cumsum(axis=1).astype(np.float32)
+    path = write_raster(z)
+    with rasterio.open(path) as f:
+        tiles = TileGrid(Grid.from_dataset(f), 100, 100)
+    row, col = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 0, 2])
+    attributes, seen = TileAttributes(path, tiles, row, col, {}), []
+    together = attributes.compute(np.arange(5))
+    monkeypatch.setattr("heatflow.geo.tile_attributes.AHEAD", 2)
+    for name, array in attributes.compute(np.arange(5), on_tile=lambda: seen.append(1)).items():
+        np.testing.assert_array_equal(array, together[name])
+    assert len(seen) == 5
+
+
 def distance(shapes, grid, top, left, size, margin):
     own = slice(margin, margin + size)
     return distance_to(touches(shapes, grid, top, left, size, margin), grid.resolution)[own, own]

@@ -22,10 +22,10 @@ def test_inputs_are_listed_by_their_names_alone_and_the_demos_for_the_demo_alone
 
 
 def test_params_of_another_region_leave_out_the_demo_and_secrets():
-    data = Data(elevation="/vsicurl/https://me:secret@a.org/dem.tif?key=1", wells="/home/me/wells.csv")
+    data = Data(elevation="/vsicurl/https://me:secret@a.org/dem.tif?key=1", wells="/path/to/wells.csv")
     text = provenance.params_text(Params(data=data))
     assert yaml.safe_load(text)["data"] == {"elevation": "https://a.org/dem.tif", "wells": "wells.csv"}
-    layers = data.model_copy(update={"layers": {"gravity": "/home/me/gravity.tif"}})
+    layers = data.model_copy(update={"layers": {"gravity": "/path/to/gravity.tif"}})
     named = yaml.safe_load(provenance.params_text(Params(data=layers)))["data"]["layers"]
     assert named == {"gravity": "gravity.tif"}
     assert "demo" not in yaml.safe_load(text)
