@@ -14,7 +14,7 @@
 # make regions        the default run up to the evaluation on ten other demo regions (half an hour): benchmarks/REGIONS.md
 # make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
 # make greatbasin ELEVATION=... WELLS=...  the Great Basin from raw files (six minutes): benchmarks/greatbasin.json
-# make torture   mutated files, random params and 50 kills, counted by how they end (half an hour)
+# make torture   damaged files and bundles, odd params and words, kills, full disk, little memory (an hour): benchmarks/ABUSE.md
 # make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
 
 PYTHON ?= python3

@@ -118,14 +118,19 @@ def start_up(rounds: int) -> Rows:
     return rows + [(f"start Python, import stage {stage} (no torch)", f"{s:.2f} s") for stage, s in seconds.items()]
 
 
+def processor() -> str:
+    """The kind of this processor, such as "Intel Xeon, AMX"."""
+    able = torch.cpu.get_capabilities()
+    return able.get("cpu_name", able.get("architecture", "unknown")) + (", AMX" if able.get("amx_bf16") else "")
+
+
 def machine() -> dict[str, str]:
     """What the measurements were made on, without anything that names the machine."""
-    able = torch.cpu.get_capabilities()
-    units = [name for name in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if able.get(name)]
+    units, able = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16"), torch.cpu.get_capabilities()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "processor": f"{able.get('cpu_name', able.get('architecture', 'unknown'))}, {os.cpu_count()} cores",
-        "vector units": ", ".join(units) or "none known",
+        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "vector units": ", ".join(unit for unit in units if able.get(unit)) or "none known",
         "memory": f"{memory:.0f} GiB",
         "PyTorch": f"{torch.__version__}, {torch.get_num_threads()} threads",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",

@@ -3,7 +3,8 @@
 Makes demo regions from other seeds, and runs the stages up to the evaluation on each, by the params of params.yaml. A
 region is a row of benchmarks/regions.csv as soon as it is done; rows that are there for the same code and params are
 not run again. benchmarks/REGIONS.md says by how much the network is above the best baseline, with intervals over
-regions: unlike those of a single run, these hold the luck of the region.
+regions: unlike those of a single run, these hold the luck of the region. Beside it stands what someone could tell who
+knows where the structures are (`benchmarks.known_structures`).
 """
 
 import argparse
@@ -16,11 +17,13 @@ import pandas as pd
 import yaml
 from scipy.stats import t
 
+from benchmarks.known_structures import known_structures
 from benchmarks.measure import run_stages
 from heatflow.config.load import load
 from heatflow.evaluation.baselines import TERRAIN
 from heatflow.io.atomic import replacing
 from heatflow.io.text import markdown_table, read_csv, read_json, write_csv
+from heatflow.io.vectors import read_features
 from heatflow.learning.checkpoints import fingerprint
 from heatflow.pipeline import code_of
 from stages import _paths as at
@@ -38,24 +41,30 @@ def measure(seed: int) -> dict[str, Any]:
     params["demo"]["seed"] = seed
     with tempfile.TemporaryDirectory(dir=at.DATA) as name:
         run_stages(Path(name), params, STAGES)
-        return headline(read_json(Path(name) / at.EVALUATION))
+        paths = at.PREDICTIONS, at.SITE_PREDICTIONS, params["data"]["structures"]
+        tiles, sites, structures = (read_features(Path(name) / path) for path in paths)
+        known = known_structures(tiles, sites, structures, load("params.yaml").tile)
+        return headline(read_json(Path(name) / at.EVALUATION)) | known
 
 
 def headline(evaluation: dict[str, Any]) -> dict[str, Any]:
     """AUC of tiles and sites by the network and by the best baseline, and what the network adds to count and position.
 
     >>> scores = {"auc_high": 0.6, "site_auc": 0.5}
-    >>> headline({"tiles": 9, "sites": 20, "auc_high": 0.7, "site_auc": 0.8, "site_ceiling": 0.9,
+    >>> by_sites = {"auc_high": 0.9, "baseline_auc_high": 0.65}
+    >>> headline({"tiles": 9, "sites": 20, "auc_high": 0.7, "site_auc": 0.8, "site_ceiling": 0.9, "by_sites": by_sites,
     ...           "added": {"loss": -0.1, "loss_high": -0.05}, "baseline": {"terrain": scores, "count": scores}})
-    {'tiles': 9, 'sites': 20, 'tile': 0.7, 'site': 0.8, 'tile_terrain': 0.6, 'site_best': 0.5, 'site_ceiling': 0.9, \
-'added_loss': -0.1, 'added_loss_high': -0.05}
+    {'tiles': 9, 'sites': 20, 'tile': 0.7, 'site': 0.8, 'tile_terrain': 0.6, 'tile_by_sites': 0.9, \
+'best_by_sites': 0.65, 'site_best': 0.5, 'site_ceiling': 0.9, 'added_loss': -0.1, 'added_loss_high': -0.05}
     """
-    baseline, added = evaluation["baseline"], evaluation["added"]
+    baseline, added, by_sites = (evaluation[name] for name in ("baseline", "added", "by_sites"))
     terrain = [scores["auc_high"] for name, scores in baseline.items() if name in (*TERRAIN, "local")]
     return {
         "tiles": evaluation["tiles"], "sites": evaluation["sites"],
         **{what: evaluation[metric] for what, metric in RANKED.items()},
-        "tile_terrain": max(terrain), "site_best": max(scores["site_auc"] for scores in baseline.values()),
+        "tile_terrain": max(terrain), "tile_by_sites": by_sites["auc_high"],
+        "best_by_sites": by_sites["baseline_auc_high"],
+        "site_best": max(scores["site_auc"] for scores in baseline.values()),
         "site_ceiling": evaluation["site_ceiling"],
         "added_loss": added["loss"], "added_loss_high": added["loss_high"],
     }  # fmt: skip
@@ -76,21 +85,36 @@ def page(table: pd.DataFrame) -> str:
     measured = {
         "AUC of sites, network minus the best baseline": table["site"] - table["site_best"],
         "AUC of tiles, network minus the best baseline made of terrain": table["tile"] - table["tile_terrain"],
+        "AUC of tiles by their sites, network minus the best baseline by their sites":
+            table["tile_by_sites"] - table["best_by_sites"],
+        "AUC of tiles by their sites, network minus the best baseline made of terrain":
+            table["tile_by_sites"] - table["tile_terrain"],
+        "AUC of sites, network minus who knows the structures": table["site"] - table["site_known"],
+        "AUC of tiles, network minus who knows the structures": table["tile"] - table["tile_known"],
+        "AUC of tiles by their sites, network minus who knows the structures":
+            table["tile_by_sites"] - table["tile_known_by_sites"],
         "log loss of count and position, with the network minus without": table["added_loss"],
-    }
+    }  # fmt: skip
     means = []
     for name, of in measured.items():
         low, high = interval_of_mean(of.to_numpy()) if len(of) > 1 else (np.nan, np.nan)
         means.append((name, f"{of.mean():.3f}", f"{low:.3f} to {high:.3f}", f"{of.min():.3f}", f"{of.max():.3f}"))
-    columns = ("seed", "tile", "tile_terrain", "site", "site_best", "site_ceiling", "added_loss")
+    columns = (
+        "seed", "tile", "tile_terrain", "tile_known", "tile_by_sites", "best_by_sites", "tile_known_by_sites",
+        "site", "site_best", "site_known", "site_ceiling", "added_loss",
+    )  # fmt: skip
     rows = [(f"{row['seed']:.0f}", *(f"{row[name]:.3f}" for name in columns[1:])) for _, row in table.iterrows()]
     lines = [
         "# Other demo regions", "",
         f"`make regions`: {len(table)} demo regions, each from a seed of its own, by the committed params. `tile` and",
         "`site` are the network's AUC out of fold. `tile_terrain` is that of the best baseline that is made of",
         "terrain, `site_best` that of the best of all baselines, both chosen by the very score that they are compared",
-        "in. `site_ceiling` is the AUC of a site by the other sites of its tile. `added_loss` is what the network",
-        "changes in the log loss (nats) of a fit to the number of wells and the position.", "",
+        "in. `tile_known` and `site_known` are those of trees that know where every structure is, though not which are",
+        "hot. What ends in `by_sites` predicts a tile from what is said of each of its sites, `best_by_sites` by the",
+        "best of all baselines; baselines of tiles give each site the score of its tile. `site_ceiling` is the AUC of",
+        "a site by the other sites of its tile.",
+        "`added_loss` is what the network changes in the log loss (nats) of a fit to the number of wells and the",
+        "position.", "",
         *markdown_table(columns, rows), "",
         f"Means over regions, with Student's {CONFIDENCE:.0%} interval over regions:", "",
         *markdown_table(("difference", "mean", "interval", "least", "largest"), means),

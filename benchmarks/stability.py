@@ -2,8 +2,9 @@
 
 It takes what the last `dvc repro` made up to the baselines, and runs train, evaluate and saliency once for each of
 RUNS, in folders of their own: DVC knows neither the precision that a machine chooses nor its vector units. A run is a
-row of benchmarks/stability.csv; rows that are there for the same code, params and inputs are not run again.
-benchmarks/STABILITY.md says how far each headline number spreads, and which conclusions change.
+row of benchmarks/stability.csv; rows of this kind of processor that are there for the same code, params and inputs are
+not run again, and rows of other processors stay. benchmarks/STABILITY.md says how far each headline number spreads, and
+which conclusions change.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from benchmarks.measure import run_stages
+from benchmarks.measure import processor, run_stages
 from heatflow.config.load import load
 from heatflow.errors import InputError
 from heatflow.io.atomic import replacing
@@ -87,19 +88,20 @@ def headline(evaluation: dict[str, Any], saliency: dict[str, Any]) -> dict[str, 
 
 
 def page(table: pd.DataFrame) -> str:
-    """The table of spreads and the table of conclusions."""
+    """The table of spreads, for each processor, and the table of conclusions."""
     numbers = [name for name in NUMBERS if name in table]
     spread = [
-        (name, *(f"{value:.3f}" for value in (of.iloc[0], of.mean(), of.std(), of.min(), of.max())))
-        for name, of in ((name, table[name].astype(float)) for name in numbers)
+        (name, kind, *(f"{value:.3f}" for value in (of.iloc[0], of.mean(), of.std(), of.min(), of.max())))
+        for name in numbers
+        for kind, of in table.astype({name: float}).groupby("processor", sort=False)[name]
     ]
-    words = [name for name in table.columns if name not in (*numbers, "key", "run")]
+    words = [name for name in table.columns if name not in (*numbers, "processor", "key", "run")]
     counted = [(name, _counted(table[name]), "no" if table[name].nunique() == 1 else "**yes**") for name in words]
     lines = [
         "# Do conclusions hang on a seed or a machine?", "",
-        f"`make stability`: {len(table)} runs of train, evaluate and saliency on the demo region, one with each of",
-        f"{', '.join(table['run'])}. AVX2 stands for a processor without AVX-512.", "",
-        *markdown_table(("number", table["run"].iloc[0], "mean", "standard deviation", "least", "largest"), spread), "",
+        f"`make stability`: {len(table)} runs of train, evaluate and saliency on the demo region, on each processor",
+        f"one with {', '.join(table['run'].unique())}. AVX2 stands for a processor without AVX-512.", "",
+        *markdown_table(("number", "processor", "seed 1", "mean", "deviation", "least", "largest"), spread), "",
         *markdown_table(("conclusion", "in so many runs", "changes"), counted),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -116,14 +118,15 @@ def main() -> None:
     chosen = parser.parse_args().runs or [*RUNS]
     if unknown := set(chosen) - set(RUNS):
         raise InputError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
-    key, table = key_of_runs(), pd.DataFrame({"key": [], "run": []})
+    key, here, table = key_of_runs(), processor(), pd.DataFrame({"processor": [], "key": [], "run": []})
     if RESULTS.exists():
-        table = read_csv(RESULTS, dtype={"key": str}).query("key == @key")
+        table = read_csv(RESULTS, dtype={"key": str}).query("key == @key or processor != @here")
     for name in chosen:
-        if name not in set(table["run"]):
-            row = pd.DataFrame([{"key": key, "run": name} | measure(RUNS[name])])
+        if name not in set(table.loc[table["processor"] == here, "run"]):
+            row = pd.DataFrame([{"processor": here, "key": key, "run": name} | measure(RUNS[name])])
             table = pd.concat([table, row]) if len(table) else row
-            table = table.sort_values("run", key=lambda run: run.map([*RUNS].index), kind="stable")
+            order = [*RUNS].index
+            table = table.sort_values("run", key=lambda run: run.map(order)).sort_values("processor", kind="stable")
             write_csv(RESULTS, table)
     with replacing(RESULTS.with_name("STABILITY.md")) as beside:
         beside.write_text(page(table), encoding="utf-8")

@@ -1,9 +1,11 @@
 """The command `heatflow`: predict another region, fetch public data, compare experiments, sum up a run."""
 
 import argparse
+import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit code. 0: done. 2: input that cannot be used. 3: the machine failed. 130: interrupted.
     """
+    if arguments is None:  # when all is done and Python takes itself down, Ctrl-C would be a traceback
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options)

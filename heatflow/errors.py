@@ -96,6 +96,8 @@ def fault_of_machine(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{(error.strerror or text).lower()}; {_REMEDIES.get(error.errno, 'solve this')} and run again"
+    if type(error) is OSError and "requested and" in text:  # of numpy, which keeps the reason to itself
+        return f"a file could not be written whole ({text}); free some space and run again"
     if kind.startswith(("rasterio.", "pyogrio.")):
         remedy = "if a file in data/ is damaged, delete it and make it again with: dvc repro"
         return f"GDAL could not read or write a file ({text}); free some space if the disk is full; {remedy}"

@@ -55,7 +55,7 @@ def closure(path: Path, root: Path) -> set[str]:
     Returns
     -------
     set of str
-        Paths from the top folder. Packages' own files are left out: they hold no code.
+        Paths from the top folder. Packages' own files are left out: they decide nothing of what is written.
     """
     seen: set[Path] = set()
     todo = {path}

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,24 +133,46 @@ def predict(request: Request) -> None:
             inputs = read_inputs(request, bundle, settings, source, layers)
             warn(messages.coarseness_warnings(inputs.coarseness, bundle.settings.source_pixel, SAME))
             kept = _kept(request, paths, settings, engine)
-            wells = _prepare(source, layers, inputs, settings, kept, bundle)
+            with _cleared_if_refused(kept):
+                wells = _prepare(source, layers, inputs, settings, kept, bundle)
         files = RegionFiles(
             request.model, kept.folder / "terrain.tif", settings.map.step(bundle.settings.tile.size), engine,
             request.everywhere, wells,
         )  # fmt: skip
-        prediction = _predict_map(files, settings, bundle, kept)
-        points = PlaceTask(files, bundle.settings.filter.min_valid)
-        table = predict_places(points, inputs.places, bundle.settings.sets)
-        scores = _score(points, bundle, wells)
-        if settings.map.near_wells and scores is not None:
-            above = f"above_{bundle.settings.tile.binary_edge:g}"
-            known = KnownSites.fit(scores.sites, scores.sites[above].to_numpy(), bundle.settings.tile.binary_edge)
-            scores = replace(scores, metrics=scores.metrics | {"near_wells": known.summary()})
-            prediction, table = known.on_map(prediction), _near_wells(known, table, inputs.places, above)
-        _write(request, bundle, inputs, prediction, table, scores, kept)
+        with _cleared_if_refused(kept):
+            prediction, table, scores = _predict_region(files, settings, bundle, inputs.places, kept)
+            _write(request, bundle, inputs, prediction, table, scores, kept)
     say(messages.region_lines(prediction, table, scores, bundle.settings.sets, request.out))
-    kept.clear()
+    warn(messages.applicability_warnings(prediction))
     shutil.rmtree(kept.folder.parent, ignore_errors=True)
+
+
+@contextmanager
+def _cleared_if_refused(kept: Checkpoints) -> Iterator[None]:
+    """Leave nothing of a region that cannot be used: the same command would not go on with it."""
+    try:
+        yield
+    except InputError:
+        kept.clear()
+        with suppress(OSError):  # others may be unfinished there
+            kept.folder.parent.rmdir()
+        raise
+
+
+def _predict_region(
+    files: RegionFiles, settings: Settings, bundle: Bundle, places: geopandas.GeoDataFrame, kept: Checkpoints
+) -> tuple[PredictionMap, pd.DataFrame, WellScores | None]:
+    """The map, the table of places, and the scores on wells where there are some."""
+    prediction = _predict_map(files, settings, bundle, kept)
+    points = PlaceTask(files, bundle.settings.filter.min_valid)
+    table = predict_places(points, places, bundle.settings.sets)
+    scores = _score(points, bundle, files.wells, settings.map.near_wells)
+    if settings.map.near_wells and scores is not None:
+        above = f"above_{bundle.settings.tile.binary_edge:g}"
+        known = KnownSites.fit(scores.sites, scores.sites[above].to_numpy(), bundle.settings.tile.binary_edge)
+        scores = replace(scores, metrics=scores.metrics | {"near_wells": known.summary()})
+        prediction, table = known.on_map(prediction), _near_wells(known, table, places, above)
+    return prediction, table, scores
 
 
 def read_layers(bundle: Bundle, texts: tuple[str, ...]) -> dict[str, str]:
@@ -232,7 +256,11 @@ def read_inputs(
     InputError
         The raster is too coarse or too small, or no layer, no well or no place lies on it.
     """
-    trained, grid = bundle.settings, working_grid(source, settings.terrain)
+    trained = bundle.settings
+    try:
+        grid = working_grid(source, settings.terrain)
+    except InputError as error:
+        raise InputError(str(error).replace("set terrain.crs to", "give with --crs")) from None
     size, radius = trained.tile.size, trained.terrain.detrend_radius
     measures = f"--elevation {request.elevation}: measures {grid.width} x {grid.height} pixels of {grid.resolution:g} m"
     if min(grid.shape) < size:
@@ -250,7 +278,10 @@ def read_inputs(
         require_overlap(layer, grid)
     places, wells = read_places(request.places, grid), None
     if request.wells is not None:
-        wells = read_wells(request.wells, settings.wells)
+        try:
+            wells = read_wells(request.wells, settings.wells)
+        except InputError as error:
+            raise InputError(str(error).replace("data.wells", "--wells")) from None
         if not _on_grid(transform_table(wells, grid.crs, "wells.crs"), grid).any():
             why = f"none of its {len(wells)} wells lies on {request.elevation}; do both show the same region?"
             raise InputError(f"--wells {request.wells}: {why}{explain_no_fit(wells, grid)}")
@@ -378,12 +409,12 @@ def _near_wells(known: KnownSites, table: pd.DataFrame, places: geopandas.GeoDat
     return table.assign(near_wells=near)
 
 
-def _score(task: PlaceTask, bundle: Bundle, wells: Path | None) -> WellScores | None:
+def _score(task: PlaceTask, bundle: Bundle, wells: Path | None, near_wells: bool) -> WellScores | None:
     if wells is None:
         return None
     with progress(0, "wells", "part") as bar:
         rules = bundle.settings.filter, bundle.settings.block_size, bundle.settings.sets
-        return score_wells(task, read_features(wells), *rules, on_done=bar.update)
+        return score_wells(task, read_features(wells), *rules, near_wells, on_done=bar.update)
 
 
 def _write(request: Request, bundle: Bundle, inputs: Inputs, prediction: PredictionMap, places: pd.DataFrame,

@@ -1,5 +1,6 @@
 """How every stage starts and ends: its params, its progress, its messages and its exit code."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,6 +27,8 @@ def run(main: Callable[[], None], inputs: Iterable[Path] = ()) -> None:
 
     0: done. 2: unusable input. 3: the machine failed: no space, no permission, no memory. 130: interrupted."""
     name = Path(sys.argv[0]).stem
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     keep_freed_memory()
     try:
         with library_messages(), rasterio.Env(**GDAL):

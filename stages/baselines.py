@@ -1,7 +1,6 @@
 """Predict every tile and site without a network: from plain terrain, the number of wells, or the place alone."""
 
-from heatflow.compute.mapping import get_ready
-from heatflow.evaluation.baselines import BaselineTask, baselines_out_of_fold, planned_fits
+from heatflow.evaluation.baselines import baselines_out_of_fold, planned_fits
 from heatflow.evaluation.predictors import read_predictors
 from heatflow.geo.tiles import PackedTiles
 from heatflow.io import rasters, text, vectors
@@ -19,7 +18,6 @@ INPUTS = (TERRAIN, TREND, TILES, TILE_TABLE, SITES, KEPT, FOLDS)
 
 def main() -> None:
     p = read_params(PARAMS)
-    get_ready(BaselineTask)
     kept = vectors.read_table(KEPT)
     split = Folds.read(FOLDS, kept["tile"].to_numpy())
     tiles, sites = PackedTiles.load(TILES, TILE_TABLE, p.tile.margin), vectors.read_features(SITES)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from heatflow.compute.mapping import get_ready
 from heatflow.io import atomic, rasters, text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
@@ -24,7 +23,6 @@ INPUTS = (TERRAIN, WELLS, *FOLD_DATA, MODELS, PREDICTIONS, SITE_PREDICTIONS)
 
 def main() -> None:
     p = read_params(PARAMS)
-    get_ready(MapTask)
     engine = Engine.choose(p.train.device, "float32", compile=False)
     buffer = p.split.buffer if p.augment.resample else None
     with rasters.open_written(TERRAIN) as terrain:

@@ -2,7 +2,6 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from heatflow.compute.mapping import get_ready
 from heatflow.explanation.explain import ExplanationTask, explain
 from heatflow.explanation.explained_tiles import SAMPLE, TileFiles
 from heatflow.explanation.method_maps import MethodMaps
@@ -33,7 +32,6 @@ INPUTS = (TERRAIN, *FOLD_DATA, MODELS, PREDICTIONS, EVALUATION)
 
 def main() -> None:
     p = read_params(PARAMS)
-    get_ready(ExplanationTask)
     with open_written(TERRAIN) as terrain:
         grid = TileGrid(Grid.from_dataset(terrain), p.tile.size, p.tile.step)
     engine = Engine.choose(p.train.device, "float32", compile=False)

@@ -1,6 +1,5 @@
 """Train the networks of each fold."""
 
-from heatflow.compute.mapping import get_ready
 from heatflow.io.atomic import replacing
 from heatflow.io.text import write_csv, write_json
 from heatflow.learning.checkpoints import Checkpoints, fingerprint
@@ -23,7 +22,6 @@ INPUTS = (TERRAIN, WELLS, SITES, *FOLD_DATA)
 
 def main() -> None:
     p = read_params(PARAMS)
-    get_ready(TrainingTask)
     data = FoldData.load(FOLD_DATA, p.tile.margin)
     passes = p.train.epochs * int((data.roles == "train").sum()) * p.train.seeds
     engine = Engine.choose(

@@ -1,5 +1,6 @@
 """The command `heatflow predict`: from a bundle and a raster to a folder, the same bytes however it is computed."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 import rasterio.warp
+import torch
 from rasterio.transform import from_origin
 
 from heatflow import cli, predict
@@ -19,7 +21,7 @@ from heatflow.demo.region import make_region
 from heatflow.errors import InputError
 from heatflow.geo import terrain as terrain_module
 from heatflow.io.vectors import write_features
-from heatflow.prediction.bundle import Bundle
+from heatflow.prediction.bundle import Bundle, signed
 from heatflow.prediction.prediction_map import MapTask
 from tests.helpers import LEFT, NEAR_WELLS, PREDICTED, RAMP, TOP, make_raster, make_wells
 
@@ -91,6 +93,24 @@ def test_known_wells_correct_the_probabilities_of_sites_near_them(finished, else
     assert not Path("other").exists()
 
 
+def test_what_known_wells_add_is_scored_without_the_well_that_is_predicted(finished, inputs, capsys):
+    assert run(inputs["elevation"], "out", "--wells", inputs["wells"], "--near-wells") == 0
+    scores = json.loads(Path("out/summary.json").read_text())["wells"]
+    assert scores["near_wells_auc"] - scores["site_auc"] == pytest.approx(scores["near_wells_gain"])
+    assert 0 <= scores["wells_alone_auc"] <= 1
+    said = f"with all other sites known: AUC of sites {scores['near_wells_auc']:.3f}"
+    assert said in capsys.readouterr().out
+
+
+def test_a_raster_that_cannot_be_read_to_its_end_leaves_nothing(finished, inputs, capsys):
+    whole = Path(inputs["elevation"]).read_bytes()
+    Path("cut.tif").write_bytes(whole[: len(whole) // 2])
+    there = sorted(Path().iterdir())
+    assert run("cut.tif", "out") == 2
+    assert "cut.tif" in capsys.readouterr().err
+    assert sorted(Path().iterdir()) == there
+
+
 def test_all_networks_predict_terrain_that_they_were_trained_on_where_that_is_asked_for(finished, inputs):
     assert run(inputs["elevation"], "out", "--all-networks") == 0
     summary = json.loads(Path("out/summary.json").read_text())["map"]
@@ -113,7 +133,10 @@ def test_another_region_in_another_grid_is_predicted_and_scored(finished, elsewh
     assert "no site took part in training" in said.out
     assert f"place 1 ({lon:.4f}, {lat:.4f}): probability of a site above 0: " in said.out
     assert "place 2 (10.0000, 10.0000): not predicted, outside the raster" in said.out
-    assert "WARNING" not in said.err  # 150 m are averaged to the 200 m of training
+    assert "forms" not in said.err  # 150 m are averaged to the 200 m of training
+    inside = json.loads(Path("out/summary.json").read_text())["map"]["inside_applicability"]
+    warned = f"only {inside:.1%} of the map lie in the area of applicability" in said.err
+    assert warned == (inside < 0.5) == said.err.endswith("there is no best place\n")  # the terrain here is another's
     with rasterio.open("out/sites.tif") as sites, rasterio.open("out/probability.tif") as tiles:
         assert sites.crs.to_epsg() == 32613
         assert sites.descriptions == (
@@ -198,6 +221,31 @@ def of_format(folder, number):
     (folder / "bundle.json").write_text(json.dumps(content | {"format": number}))
 
 
+def with_values(folder, *, forged=False, **values):
+    """Change values of the manifest, and its digest too where it is forged."""
+    content = json.loads((folder / "bundle.json").read_text()) | values
+    (folder / "bundle.json").write_text(json.dumps(signed(content) if forged else content))
+
+
+def replaced(folder, name, content):
+    """Put another file into a bundle, with the manifest made to fit."""
+    (folder / name).write_bytes(content)
+    files = json.loads((folder / "bundle.json").read_text())["files"]
+    with_values(folder, forged=True, files=files | {name: hashlib.sha256(content).hexdigest()})
+
+
+def with_network(folder, **values):
+    settings = json.loads((folder / "network.json").read_text()) | values
+    replaced(folder, "network.json", json.dumps(settings).encode())
+
+
+def with_weights(folder, change):
+    state = torch.load(folder / "fold0_0.pt", weights_only=True)
+    name = next(iter(state))
+    torch.save(state | {name: change(state[name])}, folder / "fold0_0.pt")
+    replaced(folder, "fold0_0.pt", (folder / "fold0_0.pt").read_bytes())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -209,6 +257,30 @@ def of_format(folder, number):
         ),
         (lambda folder: (folder / "bundle.json").write_text("{"), "(bundle.json cannot be read); get it again"),
         (lambda folder: of_format(folder, 99), "a model bundle of format 99, made by heatflow 0."),
+        (lambda folder: with_values(folder, format=1, versions=None), "of format 1, made by heatflow another version"),
+        (lambda folder: with_values(folder, source_pixel=100.5), "a damaged model bundle (bundle.json is changed)"),
+        (
+            lambda folder: with_values(folder, forged=True, scalings=[]),
+            "scalings: 2 folds of 1 inputs need one each",
+        ),
+        (
+            lambda folder: with_values(folder, forged=True, inputs=["detrended", "trend"]),
+            "inputs: 1, and bundle.json needs 2",
+        ),
+        (lambda folder: with_network(folder, classes=7), "network.json: classes: 7, and bundle.json needs "),
+        (lambda folder: with_network(folder, channels=[9]), "damaged model bundle (copy/fold0_0.pt: damaged"),
+        (lambda folder: with_network(folder, seeds="two"), "a damaged model bundle ("),
+        (lambda folder: with_network(folder, first_high=0), "network.json: first_high: 0, and bundle.json needs 1"),
+        (
+            lambda folder: with_weights(folder, lambda value: value[:1]),
+            "damaged model bundle (copy/fold0_0.pt: damaged",
+        ),
+        (lambda folder: with_weights(folder, lambda value: value * torch.nan), "weights that are no finite numbers"),
+        (
+            lambda folder: replaced(folder, "fold0_0.pt", (folder / "fold0_0.pt").read_bytes()[:1000]),
+            "a damaged model bundle (",
+        ),
+        (lambda folder: replaced(folder, "tiles.fgb", b"fgb"), "a damaged model bundle (copy/tiles.fgb: damaged"),
     ],
 )
 def test_a_bundle_that_cannot_be_used_is_one_message(finished, inputs, capsys, change, message):
@@ -225,6 +297,7 @@ def test_a_bundle_from_before_there_were_further_inputs_is_one_of_elevation_alon
     manifest = Path("data/bundle/bundle.json")
     content = json.loads(manifest.read_text())
     assert content.pop("inputs") == ["detrended"]
+    del content["digest"]  # nor did that stand in it
     manifest.write_text(json.dumps(content))
     settings = Bundle.open(Path("data/bundle")).settings
     assert (settings.inputs, settings.layers) == (["detrended"], [])
@@ -250,7 +323,7 @@ def geographic():
     ("raster", "more", "message"),
     [
         (without_crs, (), "none.tif: has no coordinate reference system; assign the right one"),
-        (geographic, (), "set terrain.crs to a projected CRS in metres, such as EPSG:32611 (UTM) for this raster"),
+        (geographic, (), "give with --crs a projected CRS in metres, such as EPSG:32611 (UTM) for this raster"),
         (lambda: coarse(450), (), "its pixels of 450 m are more than 2 times those that the model was trained on"),
         (lambda: make_raster("small.tif", RAMP[:9]), (), "measures 80 x 9 pixels of 200 m, and the model looks at 11"),
         (lambda: "none", (), "none: no such file"),
@@ -258,6 +331,7 @@ def geographic():
         (None, ("--at", "10,100"), "--at 10,100: no place on Earth"),
         (None, ("--at", "north"), "--at north: neither longitude,latitude in degrees nor a table of points"),
         (None, ("--wells", far_wells), "--wells far.fgb: none of its 3 wells lies on"),
+        (None, ("--wells", "welss.csv"), "--wells: welss.csv: no such file"),
         (None, ("-S", "terrain.resolution=100"), "-S terrain.resolution: the model was trained with 200"),
         (None, ("-S", "train.lr=1"), "-S train.lr=1: give terrain.<name>, wells.<name>, map.<name> or train.device"),
         (None, ("-S", "map.top=0"), "-S map.top: Input should be greater than or equal to 1"),

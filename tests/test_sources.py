@@ -1,7 +1,7 @@
 """Fetching public data: against a server on the loopback that fails in every way that servers do."""
 
 import hashlib
-import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,7 +16,8 @@ from heatflow.errors import InputError
 from heatflow.sources import Source, fetch, listing, read_catalogue, usage
 from tests.helpers import ROOT
 
-BODY = os.urandom(300_000)
+BODY = random.Random(1).randbytes(300_000)
+WRONG = BODY[:-1] + bytes([BODY[-1] ^ 1])  # differs in one bit, whatever the byte
 SHA = hashlib.sha256(BODY).hexdigest()
 
 
@@ -35,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
         cut = self.path in ("/cut", "/stalls") or (self.path == "/cut-once" and times == 1)
-        self.wfile.write(BODY[:-1] + b"!" if self.path == "/wrong" else BODY[:1000] if cut else BODY)
+        self.wfile.write(WRONG if self.path == "/wrong" else BODY[:1000] if cut else BODY)
         if self.path == "/stalls":
             self.server.killed.wait(60)
 

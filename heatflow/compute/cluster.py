@@ -1,6 +1,7 @@
 """Workers of a Dask cluster, of an address or started by SLURM; needs ``pip install -e '.[cluster]'``."""
 
 import logging
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor
@@ -74,11 +75,13 @@ def pool(scheduler: str, jobs: int) -> Iterator[tuple[Executor, int]]:
 @contextmanager
 def _slurm(jobs: int) -> Iterator["SLURMCluster"]:
     """Jobs of SLURM, with a scheduler that asks whoever connects for the certificate of this run."""
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         import dask
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise _not_installed("slurm") from error
+    signal.signal(signal.SIGINT, interrupt)  # dask_jobqueue would let Ctrl-C end a stage as if it were done
     if dask.config.get("jobqueue.slurm.memory") is None:
         raise InputError(
             "HEATFLOW_SCHEDULER=slurm: describe a job in Dask's configuration, jobqueue.slurm: memory, queue, walltime"

@@ -6,15 +6,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import joblib
 import psutil
 
+from heatflow.compute import preload
 from heatflow.compute.memory import keep_freed_memory
 
 RESERVE = 1e9  # bytes of memory left to everything else
@@ -57,14 +59,40 @@ def serve(module: str) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module, *(name for name in sys.modules if name.startswith("heatflow."))])
+    os.environ[preload.MODULES] = ",".join([module, *(name for name in sys.modules if name.startswith("heatflow."))])
+    context.set_forkserver_preload([preload.__name__])
     resource_tracker.ensure_running()  # of which the server needs one, and which lets SIGINT in again when it starts
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C while it loads would end it
     try:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        os.environ.pop(preload.MODULES, None)
     return context
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of a block; it reaches the main thread alone, by whatever thread it comes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+class _Workers(ProcessPoolExecutor):
+    """A pool whose workers start whole: one that Ctrl-C left half started would not be known, and not be killed."""
+
+    def submit(self, *call: Any, **options: Any) -> Future:
+        with _uninterrupted():
+            return super().submit(*call, **options)
 
 
 @contextmanager
@@ -74,7 +102,7 @@ def pool(workers: int, task: Callable) -> Iterator[tuple[ProcessPoolExecutor, in
     They are copies of the process that `serve` starts.
     """
     others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(workers, serve(task.__module__), _begin)
+    executor = _Workers(workers, serve(task.__module__), _begin)
     try:
         yield executor, workers
     except BaseException:

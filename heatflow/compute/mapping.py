@@ -84,13 +84,13 @@ def map_in_order(
             yield result
 
 
-def get_ready(task: Callable) -> None:
-    """Let the processes of this machine load what a task needs while the caller still gathers its inputs.
+def get_ready(module: str) -> None:
+    """Let the processes of this machine load a module, with all that its tasks need, while the caller loads it too.
 
-    Does nothing where `map_in_order` will use none. `task` is a function of a module, or a class.
+    Does nothing where `map_in_order` will use none.
     """
     if os.environ.get(SCHEDULER, "local") == "local" and (most_workers() or joblib.cpu_count()) > 1:
-        local.serve(task.__module__)
+        local.serve(module)
 
 
 def most_workers() -> int | None:

@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from heatflow.config.schema import Split, Tile
 from heatflow.evaluation.baselines import Probabilities, constant_guess
+from heatflow.evaluation.by_sites import by_sites, headline_by_sites
 from heatflow.evaluation.drilling import replay
 from heatflow.evaluation.intervals import CEILING, Prediction, Target, auc_table, compare
 from heatflow.evaluation.predictions import Predictions
@@ -45,11 +46,12 @@ class Evaluation:
         ``success_rate`` of every prediction; ``reliability`` of the network's probability of being high; ``confusion``,
         the ``actual`` and ``predicted`` class of each tile, by name.
     tables : dict of DataFrame
-        ``baselines``: every metric of every prediction (`heatflow.evaluation.intervals.compare`); ``strata``: AUC by
-        the number of wells (`heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over all strata, by the
-        statistic of a tile's residuals that sets its class; ``seeds``: metrics of each repeat and seed alone;
-        ``recall``: how many tiles of each class are called by it (`heatflow.evaluation.skill.recall`); ``drilling``:
-        hits of rules that pick sites (`heatflow.evaluation.drilling.replay`).
+        ``baselines``: every metric of every prediction (`heatflow.evaluation.intervals.compare`); ``by_sites``: the
+        same of tiles by their sites (`heatflow.evaluation.by_sites`); ``strata``: AUC by the number of wells
+        (`heatflow.evaluation.intervals.auc_table`); ``statistics``: AUC over all strata, by the statistic of a tile's
+        residuals that sets its class; ``seeds``: metrics of each repeat and seed alone; ``recall``: how many tiles of
+        each class are called by it (`heatflow.evaluation.skill.recall`); ``drilling``: hits of rules that pick sites
+        (`heatflow.evaluation.drilling.replay`).
     matrix : int array, shape (classes, classes)
         Counts of tiles; rows true class, columns predicted class.
     """
@@ -102,26 +104,37 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
     own = {"constant": constant_guess(data.split.first, label, tile.n_classes)}
     own |= _on_statistic(baselines, tile.statistic)
     compared = {"network": network_prediction(predictions, tile.first_high)}
-    for name, p in own.items():
-        compared[name] = Prediction(p[None], of_sites[name][None] if name in of_sites else None)
+    compared |= {k: Prediction(p[None], of_sites[k][None] if k in of_sites else None) for k, p in own.items()}
     skill, added = compare(target, compared, split.seed), nested(target, compared, split.seed)
-    counts = {"tiles": len(label), "sites": len(residual)}
-    metrics = headline(skill, added, counts | _optimism(label, data, predictions, baselines, tile))
+    told = by_sites(target, compared, predictions.site_members(), tile, split.seed)
+    more = {"tiles": len(label), "sites": len(residual)} | _optimism(label, data, predictions, baselines, tile)
+    metrics = headline(skill, added, more | headline_by_sites(told))
     probability = predictions.mean()
-    high, predicted = label >= tile.first_high, probability.argmax(axis=1)
-    p_high, names = _p_high({"network": probability} | own, tile), np.array(tile.class_names, dtype=object)
-    curves = {
-        "success_rate": pd.concat([success_rate(high, p, fold).assign(prediction=name) for name, p in p_high.items()]),
-        "reliability": reliability(high, p_high["network"]),
-        "confusion": pd.DataFrame({"actual": names[label], "predicted": names[predicted]}),
-    }
+    predicted, curves = probability.argmax(axis=1), _curves(target, {"network": probability} | own, tile)
     tables = _by_statistic(table, probability, baselines, target, tile, split.seed)
-    tables |= {"baselines": pd.concat([skill, added]), "recall": recall(label, probability, tile.class_names)}
+    tables |= {
+        "baselines": pd.concat([skill, added]),
+        "by_sites": told,
+        "recall": recall(label, probability, tile.class_names),
+    }
     tables |= {"seeds": _seeds(target, data, predictions), "drilling": _drilling(target, compared, there, split.seed)}
     tiles = table.assign(fold=fold, predicted=predicted, **dict(zip(tile.class_columns, probability.T, strict=True)))
     scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
     return Evaluation(tiles, scored, metrics, curves, tables, matrix)
+
+
+def _curves(target: Target, probability: dict[str, np.ndarray], tile: Tile) -> dict[str, pd.DataFrame]:
+    """``curves`` of an `Evaluation`, from the class probabilities of each prediction, the network's first."""
+    high, p_high = target.label >= target.first_high, _p_high(probability, tile)
+    names = np.array(tile.class_names, dtype=object)
+    called = names[probability["network"].argmax(axis=1)]
+    found = [success_rate(high, p, target.fold).assign(prediction=name) for name, p in p_high.items()]
+    return {
+        "success_rate": pd.concat(found),
+        "reliability": reliability(high, p_high["network"]),
+        "confusion": pd.DataFrame({"actual": names[target.label], "predicted": called}),
+    }
 
 
 def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.GeoDataFrame,
@@ -170,11 +183,9 @@ def headline(skill: pd.DataFrame, added: pd.DataFrame, more: dict[str, Any]) -> 
     baseline, gained = {}, {}
     for prediction in dict.fromkeys(name for name, _ in rows if name not in ("network", CEILING)):
         tile, site = (rows[prediction, name] for name in RANKED)
-        scored = {"auc_high": tile["value"], "site_auc": site["value"]}
-        if prediction == "constant":  # 0.5 by definition
-            baseline[prediction] = {"accuracy": rows[prediction, "accuracy"]["value"]} | scored
-        else:
-            baseline[prediction] = scored | {"site_auc_low": site["low"], "site_auc_high": site["high"]}
+        baseline[prediction] = {"auc_high": tile["value"], "site_auc": site["value"]}
+        if prediction == "constant":
+            baseline[prediction] = {"accuracy": rows[prediction, "accuracy"]["value"]} | baseline[prediction]
         ends = ("", "_low", "_high")
         gained[prediction] = {f"auc_high{end}": tile[f"difference{end}"] for end in ends}
         gained[prediction] |= {f"site_auc{end}": site[f"difference{end}"] for end in ends}

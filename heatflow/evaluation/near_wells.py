@@ -16,6 +16,7 @@ from heatflow.geo.kriging import Covariance
 from heatflow.geo.sites import site_weight
 
 DISTANCES = (2, 5, 10, 20, 40)  # km, between classes of distance to the nearest known site
+FEWEST = 30  # sites of a distance class: of fewer an AUC within folds is that of a few pairs
 KNOWN = ("sites of other folds", "all other sites")
 
 
@@ -88,10 +89,10 @@ def near_wells_table(high: np.ndarray, p_high: np.ndarray, place: np.ndarray, ti
     Returns
     -------
     DataFrame
-        For each of KNOWN and each distance (``km``) the number of ``sites`` and ``blocks``; the AUC of ``network``, of
-        ``wells`` (kriging of the known sites alone) and of ``both``; the ``gain`` of both over the network with
-        ``gain_low`` and ``gain_high`` over draws of blocks; and the Brier score of the three, lower is better. Pairs
-        are those within folds, and each site weighs one over the sites of its tile.
+        For each of KNOWN and each distance (``km``) of FEWEST or more sites the number of ``sites`` and ``blocks``; the
+        AUC of ``network``, of ``wells`` (kriging of the known sites alone) and of ``both``; the ``gain`` of both over
+        the network with ``gain_low`` and ``gain_high`` over draws of blocks; and the Brier score of the three, lower is
+        better. Pairs are those within folds, and each site weighs one over the sites of its tile.
     """
     weight, drawn = site_weight(tile), draw_blocks(block, seed)
     counts = np.concatenate([np.ones((1, drawn.counts.shape[1])), drawn.counts])
@@ -102,7 +103,7 @@ def near_wells_table(high: np.ndarray, p_high: np.ndarray, place: np.ndarray, ti
         compared = {"network": p_high, "wells": alone[known], "both": both[known]}
         km = distance_class(distance, DISTANCES)
         for words, here in (("all", ~km.isna()), *((name, km == name) for name in km.categories)):
-            if not here.any():
+            if here.sum() < (1 if words == "all" else FEWEST):
                 continue
             row = {"known": known, "km": words, "sites": int(here.sum()), "blocks": len(np.unique(block[here]))}
             some = Resamples(drawn.block[here], counts)

@@ -21,7 +21,7 @@ from heatflow.explanation.dead_channels import dead_channels_of
 from heatflow.explanation.distance_profile import distance_table
 from heatflow.explanation.effect import structure_effect
 from heatflow.explanation.explained_tiles import ExplainedTiles, TileFiles
-from heatflow.explanation.known_features import CONTROLS, TESTED, find_known_features
+from heatflow.explanation.known_features import CONTROLS, TESTED, FeatureScores, find_known_features
 from heatflow.explanation.method_maps import MethodMaps, inputs_told_apart, make_maps, method_statistics, parts_of_maps
 from heatflow.explanation.removal import Curves, removal_scores
 from heatflow.explanation.sanity import (
@@ -34,7 +34,7 @@ from heatflow.explanation.sanity import (
     measure_agreement,
     method_curves,
 )
-from heatflow.explanation.verdict import verdict
+from heatflow.explanation.verdict import best_control, verdict
 from heatflow.learning.training import reproducible
 
 Item = tuple[Callable[..., Any], tuple[Any, ...]]  # a function of the tiles, and its other arguments: few, and small
@@ -138,14 +138,13 @@ def explain(
         on_items(len(items))
         return map_in_order(task, items, memory=MEMORY, alone=tiles.networks.on_gpu, on_done=on_done)
 
-    shuffled, removable = _draw(tiles, saliency, recipe, side_by_side)
-    for method in saliency.methods:
-        on_drawn(MethodMaps.read(tiles, method, saliency, {}))
+    shuffled, removable = _draw(tiles, saliency, recipe, side_by_side, on_drawn)
     tested, controls, ablated = _features(find_known_features(tiles))
     results = side_by_side(_tests(tiles, saliency, shuffled, removable, ablated, tested, controls))
     curves = {name: next(results) for name in ("random", "slope")}
     block, compared = tiles.block[tiles.sample[removable.places]], dict(curves)
     scored = {name: next(results) for name in controls}
+    of_controls = {name: scores.means for name, (scores, _) in scored.items()}
     distances = [scored[name][1] for name in ("slope", "edge") if tested]
     methods: dict[str, dict[str, Any]] = {}
     tables: list[tuple[pd.DataFrame, pd.DataFrame]] = []
@@ -154,7 +153,8 @@ def explain(
         removal = removal_scores(curves[method], compared, block, tiles.seed)
         methods[method] = statistics | judge(agreed.scores(tiles.seed), removal)
         if tested:
-            methods[method][tested], profile = next(results)
+            found, profile = next(results)
+            methods[method][tested] = found.with_control(scored[best_control(of_controls)][0])
             distances.append(profile)
         tables.append(table)
         on_maps(MethodMaps.read(tiles, method, saliency, methods[method]))
@@ -163,7 +163,6 @@ def explain(
     pooled["p_corrected"] = holm(pooled["p"].to_numpy())  # for the number of methods, attributes and groups
     effects = _effects({name: next(results) for name in ablated}, tiles.seed)
     dead = {f"relu_{k}": share for k, share in enumerate(np.mean([*results], axis=0).tolist(), start=1)}
-    of_controls = {name: scores for name, (scores, _) in scored.items()}
     answer = verdict(skill_low, tested, methods, effects, of_controls)
     profiles = pd.concat(distances, ignore_index=True) if tested else None
     return Explanation(
@@ -172,7 +171,11 @@ def explain(
 
 
 def _draw(
-    tiles: ExplainedTiles, saliency: Saliency, recipe: Recipe, side_by_side: Callable[[list[Item]], Iterator[Any]]
+    tiles: ExplainedTiles,
+    saliency: Saliency,
+    recipe: Recipe,
+    side_by_side: Callable[[list[Item]], Iterator[Any]],
+    on_drawn: OnMaps,
 ) -> tuple[Weights | None, Removable]:
     """Make all maps, and write them; the results of `fit_shuffled` and `find_removable`, which wait for no map."""
     explained = dict.fromkeys([saliency.target, *(range(tiles.tile.n_classes) if saliency.per_class else ())])
@@ -188,6 +191,8 @@ def _draw(
     shuffled, removable = next(made) if saliency.shuffled else None, next(made)
     for (index, which), maps in zip(parts, made, strict=True):
         tiles.maps(*which)[index] = maps
+    for method in saliency.methods:
+        on_drawn(MethodMaps.read(tiles, method, saliency, {}))
     return shuffled, removable
 
 
@@ -223,7 +228,7 @@ def _effects(losses: dict[str, Losses], seed: int) -> dict[str, dict[str, Any]]:
 
 def score(
     tiles: ExplainedTiles, name: str, maps_of: str, explained: str | int = "high", shifts: int = 1
-) -> tuple[dict[str, float], pd.DataFrame]:
+) -> tuple[FeatureScores, pd.DataFrame]:
     """Scores on known features, of a method's maps of the log-odds or of a control, and strength by distance to these.
 
     Parameters

@@ -61,9 +61,15 @@ class ExplainedTiles:
         return {path.stem: np.load(path, mmap_mode="r") for path in self.folder.glob("*.npy")}
 
     def write_attributes(self, terrain: TileAttributes, on_tile: Callable[[], object] = lambda: None) -> None:
-        """Write the attributes of the sample into the folder; `terrain` is that of all tiles."""
-        for name, array in terrain.compute(self.sample, on_tile=on_tile).items():
-            np.save(self.folder / f"{name}.npy", array)
+        """Write the attributes of the sample into the folder, tile by tile; `terrain` is that of all tiles."""
+        files: dict[str, np.ndarray] = {}
+        for k, tile in enumerate(terrain.compute(self.sample)):
+            for name, array in tile.items():
+                if name not in files:
+                    shape = len(self.sample), *array.shape
+                    files[name] = np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", array.dtype, shape)
+                files[name][k] = array
+            on_tile()
 
     def maps(self, method: str, explained: str | int, channel: int = 0) -> np.ndarray:
         """Maps of all tiles on disk, float32 (n, size, size), to be read or written; 0 until written.

@@ -54,7 +54,9 @@ def ranking(maps: np.ndarray, near: np.ndarray, group: np.ndarray | None = None)
         groups = np.zeros(len(values), dtype=int) if group is None else group[k][there]
         pixels, hits = np.bincount(groups), np.bincount(groups, target)
         if pairs := (hits * (pixels - hits)).sum():
-            ranks = rankdata(rankdata(values) + groups * (len(values) + 1))  # group by group, then by value
+            ranks = rankdata(values)
+            if group is not None:
+                ranks = rankdata(ranks + groups * (len(values) + 1))  # group by group, then by value
             before = np.cumsum(pixels) - pixels  # pixels of the groups before
             areas[k] = ((ranks - before[groups])[target].sum() - (hits * (hits + 1) / 2).sum()) / pairs
     return areas
@@ -104,6 +106,37 @@ def steepness_bins(steepness: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class FeatureScores:
+    """Scores of maps on known features.
+
+    Parameters
+    ----------
+    means : dict of str to float
+        Of `score_maps`, with their intervals. Those of tiles with a high predicted class end in ``_called_high``.
+    as_steep : float64 array, shape (m,)
+        ``auc_as_steep`` of each tile.
+    block : int array, shape (m,)
+        Block of each tile, for the intervals.
+    seed : int
+    """
+
+    means: dict[str, float]
+    as_steep: np.ndarray
+    block: np.ndarray
+    seed: int
+
+    def with_control(self, control: "FeatureScores") -> dict[str, float]:
+        """The means, and how much ``auc_as_steep`` is above that of a control, tile by tile: ``beyond_control``.
+
+        >>> ours, other = (FeatureScores({}, np.full(40, score), np.arange(40), seed=0) for score in (0.9, 0.6))
+        >>> round(ours.with_control(other)["beyond_control_low"], 2)
+        0.3
+        """
+        apart = self.as_steep - control.as_steep
+        return self.means | mean_with_interval(apart, self.block, self.seed, "beyond_control")
+
+
+@dataclass(frozen=True)
 class KnownFeatures:
     """Tiles that hold known features of one kind.
 
@@ -145,37 +178,32 @@ class KnownFeatures:
         """Whether a pixel belongs to a feature, bool (m, size, size)."""
         return self.distance <= REACH[self.name]
 
-    def score(self, maps: np.ndarray, predicted_high: np.ndarray) -> dict[str, float]:
-        """`score_maps` of maps of these tiles: means with intervals, and the differences of AUC from that of slope.
+    @cached_property
+    def bins(self) -> np.ndarray:
+        """`steepness_bins` of these tiles, int (m, size, size)."""
+        return steepness_bins(self.attribute("steepness"))
+
+    def score(self, maps: np.ndarray, predicted_high: np.ndarray) -> FeatureScores:
+        """`score_maps` of maps of these tiles.
 
         Parameters
         ----------
         maps : float array, shape (m, size, size)
         predicted_high : bool array, shape (m,)
-            Tiles with a high predicted class. Scores of these alone end in ``_called_high``.
+            Tiles with a high predicted class.
         """
-        scores = self._score(np.where(np.isfinite(self.attribute("slope")), maps, np.nan))
-        scores |= {f"{name}_against_slope": scores[name] - self._slope[name] for name in ("auc", "auc_smoothed")}
-        scores |= {f"{name}_called_high": np.where(predicted_high, scores[name], np.nan) for name in [*scores]}
-        means = (mean_with_interval(values, self.block, self.seed, name) for name, values in scores.items())
-        return {name: value for mean in means for name, value in mean.items()}
+        there = np.where(np.isfinite(self.attribute("slope")), maps, np.nan)
+        scores = score_maps(there, self.near, self.bins, self.sigma)
+        called = {f"{name}_called_high": np.where(predicted_high, of, np.nan) for name, of in scores.items()}
+        means = (mean_with_interval(of, self.block, self.seed, name) for name, of in (scores | called).items())
+        flat = {name: value for mean in means for name, value in mean.items()}
+        return FeatureScores(flat, scores["auc_as_steep"], self.block, self.seed)
 
     def control(self, name: str) -> np.ndarray:
         """A map that needs no network: "random" numbers, or one of the attributes in CONTROLS."""
         if name == "random":
             return np.random.default_rng(self.seed).random(self.near.shape, dtype=np.float32)
         return self.attribute(name)
-
-    def _score(self, maps: np.ndarray) -> dict[str, np.ndarray]:
-        return score_maps(maps, self.near, self._bins, self.sigma)
-
-    @cached_property
-    def _slope(self) -> dict[str, np.ndarray]:
-        return self._score(self.attribute("slope"))
-
-    @cached_property
-    def _bins(self) -> np.ndarray:
-        return steepness_bins(self.attribute("steepness"))
 
 
 def find_known_features(tiles: ExplainedTiles) -> dict[str, KnownFeatures]:

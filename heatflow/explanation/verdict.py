@@ -100,6 +100,11 @@ def verdict(
     return {"answer": given, "method": best, "reasons": reasons}
 
 
+def best_control(controls: dict[str, dict[str, float]]) -> str:
+    """The map without a network that ranks features highest among equally steep terrain."""
+    return max(controls, key=lambda name: controls[name]["auc_as_steep"])
+
+
 def _has_interval(effect: dict[str, Any]) -> bool:
     return bool(np.isfinite([effect["effect_low"], effect["effect_high"]]).all())
 
@@ -145,11 +150,11 @@ def _map(
 ) -> str:
     if method is None or scores is None:
         return "No saliency map passed its sanity checks, so none is described."
-    best = max(controls, key=lambda name: controls[name]["auc_as_steep"])
-    score = _with_interval(scores, "auc_as_steep", ".3f").removesuffix(")")
+    best = best_control(controls)
+    title, difference = best.replace("_", " "), _with_interval(scores, "beyond_control", "+.3f")
     return (
         f"Of the maps that passed their sanity checks, the one with the lowest deletion ({TITLES[method]}) ranks "
-        f"terrain near {feature} above terrain with equally steep surroundings with a chance of {score}; "
-        f"{best.replace('_', ' ')} alone has {controls[best]['auc_as_steep']:.3f}). "
-        "This decides nothing."
+        f"terrain near {feature} above terrain with equally steep surroundings with a chance of "
+        f"{_with_interval(scores, 'auc_as_steep', '.3f')}. The best map that needs no network ({title}) has "
+        f"{controls[best]['auc_as_steep']:.3f}; the difference, tile by tile, is {difference}. This decides nothing."
     )

@@ -24,6 +24,7 @@ from heatflow.grid.grids import Grid
 from heatflow.io.rasters import write_cog
 
 CELLS_IN_RADIUS = 20  # of the raster that shows the trend, which is smooth
+LOWEST, HIGHEST = -11_500, 9_500  # m: no elevation on Earth, with what resampling may add, lies beyond
 MOST_CELLS = 2_000  # along an axis of it: it is held in memory
 
 
@@ -205,12 +206,16 @@ class _Range:
         self.count, self.low, self.high = 0, np.inf, -np.inf
 
     def observe(self, strips: Strips, source: str | None = None) -> Strips:
-        """Pass strips on; where `source` is named, refuse them at their end if none had a finite value."""
+        """Pass strips on; where `source` is named, refuse elevations that are none on Earth, and strips without any."""
         for row, strip in strips:
             values = strip[np.isfinite(strip)]
             if values.size:
                 self.count += values.size
                 self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+            if source is not None and self.count and not LOWEST < self.low <= self.high < HIGHEST:
+                remedy = "are they in feet, or is a value that means no data not declared (terrain.nodata)?"
+                what = f"elevations from {self.low:g} to {self.high:g} m, and Earth has none beyond -11,000 and 8,900"
+                raise InputError(f"data.elevation: {source}: {what}; {remedy}")
             yield row, strip
         if source is not None and not self.count:
             remedy = "check its nodata value (override it with terrain.nodata) and terrain.min_elevation"

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -36,7 +37,7 @@ def read_text_table(path: str, member: str | None, across: Collection[str], up: 
     member : str or None
         Name of the table in the archive.
     across, up : collections of str
-        Names, in lower case, that the columns of the first and the second coordinate may have.
+        Names, as `plain_name` writes them, that the columns of the first and the second coordinate may have.
 
     Returns
     -------
@@ -59,6 +60,15 @@ def read_text_table(path: str, member: str | None, across: Collection[str], up: 
         raise InputError(f"data.wells: {path}: not a CSV, damaged or encrypted ({reason})") from None
 
 
+def plain_name(name: str) -> str:
+    """Name of a column in small letters and digits, with one underscore for all that stands between them.
+
+    >>> plain_name("Heat flow (mW/m\N{SUPERSCRIPT TWO})"), plain_name(' "Well ID" ')
+    ('heat_flow_mw_m2', 'well_id')
+    """
+    return re.sub("[^a-z0-9]+", "_", unicodedata.normalize("NFKC", name).lower()).strip("_")
+
+
 def _header(lines: list[str], across: Collection[str], up: Collection[str]) -> tuple[str, int]:
     """Separator and number of the header line: the first that names both coordinates, else the first but comments.
 
@@ -70,7 +80,7 @@ def _header(lines: list[str], across: Collection[str], up: Collection[str]) -> t
         return ",", 0
     separators = {k: max(",;\t", key=re.sub(r'"[^"]*"', "", lines[k]).count) for k in written}
     for k in written:
-        cells = {cell.strip().strip('"').strip().lower() for cell in lines[k].lstrip("#").split(separators[k])}
+        cells = {plain_name(cell) for cell in lines[k].split(separators[k])}
         if not cells.isdisjoint(across) and not cells.isdisjoint(up):
             return separators[k], k
     return separators[plain[0]], plain[0]

@@ -1,7 +1,7 @@
 """Attributes of tiles: terrain attributes, smoothed terrain, and distances to known features, such as faults."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,24 +76,21 @@ class TileAttributes:
     col: np.ndarray
     features: dict[str, geopandas.GeoSeries]
 
-    def compute(self, index: np.ndarray, on_tile: Callable[[], object] = lambda: None) -> dict[str, np.ndarray]:
-        """Attributes of some of the tiles, a tile at a time on each processor.
+    def compute(self, index: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """Attributes of some of the tiles, one after the other, a tile at a time on each processor.
 
         Parameters
         ----------
         index : int array, shape (m,)
             Into `row` and `col`.
-        on_tile : callable
-            Called after each tile, for progress.
 
-        Returns
-        -------
-        dict of float32 arrays, shape (m, size, size)
+        Yields
+        ------
+        dict of float32 arrays, shape (size, size)
             NaN where there is no data. The attributes of `terrain_attributes`; ``steepness``, the mean slope around
             each pixel, degrees; ``background``, smoothed elevation, metres, without gaps; for each of `features` the
             distance to it, metres, as far as FARTHEST, NaN throughout where none is that near to the tile.
         """
-        arrays: dict[str, np.ndarray] = {}
         size, margin = self.tiles.size, self._pixels(MARGIN)
         tops, lefts = (v.tolist() for v in self.tiles.corners(self.row[index], self.col[index]))
         with open_written(self.path) as terrain, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -102,11 +99,7 @@ class TileAttributes:
                 part = corners[first : first + AHEAD]
                 around = (read_around(terrain, *corner, size, margin)[0] for corner in part)  # read by one thread,
                 features = (self._features(*corner) for corner in part)  # and rasterised by it
-                for k, tile in enumerate(pool.map(self._attributes, around, features), start=first):
-                    for name, array in tile.items():
-                        arrays.setdefault(name, np.empty((len(index), *array.shape), dtype=np.float32))[k] = array
-                    on_tile()
-        return arrays
+                yield from pool.map(self._attributes, around, features)
 
     def _pixels(self, metres: float) -> int:
         return round(metres / self.tiles.grid.resolution)
@@ -131,9 +124,9 @@ class TileAttributes:
             for name, pixels in features.items()
         }
         own = slice(reach, reach + self.tiles.size)
-        return {name: array[inner, inner] for name, array in attributes.items()} | {
-            name: array[own, own] for name, array in distances.items()
-        }
+        cut = {name: array[inner, inner] for name, array in attributes.items()}
+        cut |= {name: array[own, own] for name, array in distances.items()}
+        return {name: array.astype(np.float32) for name, array in cut.items()}
 
 
 def touches(shapes: geopandas.GeoSeries, grid: Grid, top: int, left: int, size: int, margin: int) -> np.ndarray:

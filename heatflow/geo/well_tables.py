@@ -9,9 +9,9 @@ import pandas as pd
 
 from heatflow.config.schema import Wells
 from heatflow.errors import InputError
-from heatflow.geo.text_tables import read_text_table
+from heatflow.geo.text_tables import plain_name, read_text_table
 from heatflow.grid.crs import parse_crs
-from heatflow.io.untrusted import vector_file
+from heatflow.io.untrusted import is_remote, vector_file
 
 LONGITUDE = ("longitude", "lon", "long", "lng", "long_ew", "longitude_deg", "lon_deg", "x_wgs84")
 LATITUDE = ("latitude", "lat", "lat_ns", "latitude_deg", "lat_deg", "y_wgs84")
@@ -44,7 +44,7 @@ def read_wells(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
         ``id`` (its number, from 1), ``name`` (as the file has it, text), ``heat_flow`` and ``residual`` (mW/m2,
         float64, NaN where there is none), ``heat_flow_text`` and ``residual_text`` (as the file has them, "" where it
         has none; None in a table that has no such column), ``quality`` (text), ``depth`` (m, NaN where there is none),
-        geometry (None where there are no coordinates), ``impossible`` (whether the coordinates are no place on Earth).
+        ``x`` and ``y`` (as the file has them), ``impossible`` (no place on Earth), geometry (None for such a place).
 
     Raises
     ------
@@ -91,6 +91,8 @@ def read_wells(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
 
 def read_points(path: str, wells: Wells = Wells()) -> geopandas.GeoDataFrame:
     """All columns of a table of places, whatever they are, and points; the rest as `read_wells`."""
+    if not (path.startswith("/vsi") or is_remote(path, "data.wells") or Path(path).exists()):
+        raise InputError(f"data.wells: {path}: no such file")
     member = _archived(path, wells.layer) if Path(path).is_file() and zipfile.is_zipfile(path) else None
     if (member or path).lower().removesuffix(".gz").endswith(TEXT_TABLES):
         table = _read_text(path, member, wells)
@@ -114,7 +116,7 @@ def _check_needed(read: geopandas.GeoDataFrame, wells: Wells, path: str) -> None
 
 def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoDataFrame:
     x, y, crs = wells.x, wells.y, wells.crs
-    across, up = ((x.lower(),) if x else EASTING + LONGITUDE), ((y.lower(),) if y else NORTHING + LATITUDE)
+    across, up = ((plain_name(x),) if x else EASTING + LONGITUDE), ((plain_name(y),) if y else NORTHING + LATITUDE)
     table = read_text_table(path, member, across, up)
     degrees = None if x or y or crs is not None else [_find(table, None, u, "", path) for u in (LONGITUDE, LATITUDE)]
     if degrees and all(degrees):  # first, since they need no CRS
@@ -124,7 +126,7 @@ def _read_text(path: str, member: str | None, wells: Wells) -> geopandas.GeoData
     if x is None or y is None:
         remedy = f"name them with wells.x and wells.y. Columns: {_listing(table)}"
         raise InputError(f"data.wells: {path}: no coordinate columns found; {remedy}")
-    if crs is None and {x.lower(), y.lower()} <= {*LONGITUDE, *LATITUDE}:
+    if crs is None and {plain_name(x), plain_name(y)} <= {*LONGITUDE, *LATITUDE}:
         crs = 4326
     if crs is None:
         remedy = "set wells.crs (EPSG:4326 for longitude and latitude in degrees)"
@@ -163,8 +165,8 @@ def _read_vector(path: str, layer: str | None, crs: str | int | None) -> geopand
 def _without_impossible_places(wells: geopandas.GeoDataFrame, path: str) -> geopandas.GeoDataFrame:
     """Take the geometry off rows whose coordinates are no place on Earth; refuse a table of which most are."""
     impossible = np.zeros(len(wells), dtype=bool)
+    x, y = wells.geometry.x.to_numpy(), wells.geometry.y.to_numpy()
     if wells.crs is not None and wells.crs.is_geographic:
-        x, y = wells.geometry.x.to_numpy(), wells.geometry.y.to_numpy()
         impossible = (np.abs(y) > 90) | (np.abs(x) > 360)
         if impossible.sum() > 0.5 * (~np.isnan(x)).sum():
             worst = int(np.argmax(impossible))
@@ -172,7 +174,7 @@ def _without_impossible_places(wells: geopandas.GeoDataFrame, path: str) -> geop
             why = "latitude ends at 90 degrees; are the two exchanged (wells.x, wells.y), or is wells.crs wrong?"
             raise InputError(f"data.wells: {path}: row {worst + 1}: {rows}: {why}")
         wells.loc[impossible, "geometry"] = None
-    return wells.assign(impossible=impossible)
+    return wells.assign(x=x, y=y, impossible=impossible)
 
 
 def _archived(path: str, wanted: str | None) -> str:
@@ -193,14 +195,14 @@ def _archived(path: str, wanted: str | None) -> str:
 
 
 def _find(table: pd.DataFrame, given: str | None, usual: tuple[str, ...], param: str, path: str) -> str | None:
-    """The column named by the param, or the first of the usual names; case does not matter for the latter."""
+    """The column named by the param, or the first of the usual names, compared as `plain_name` writes them."""
     columns = [c for c in table.columns if c != "geometry"]
     if given is not None:
         if given not in columns:
             raise InputError(f"{param}: {path} has no column {given!r}. Columns: {_listing(table)}")
         return given
-    lower = {str(c).strip().lower(): c for c in reversed(columns)}
-    return next((lower[name] for name in usual if name in lower), None)
+    plain = {plain_name(str(c)): c for c in reversed(columns)}
+    return next((plain[name] for name in usual if name in plain), None)
 
 
 def _listing(table: pd.DataFrame, most: int = 30) -> str:

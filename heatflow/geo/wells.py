@@ -126,9 +126,8 @@ def select_wells(
     kept = kept[["id", "name", "heat_flow", "background", "residual", "geometry"]]
     map_grid = background_grid(grid, wells.background.radius)
     as_written = {"heat_flow_text": "heat_flow", "residual_text": "residual"}
-    points = table.geometry.representative_point()
-    ledger = pd.DataFrame(table[["id", "name", *as_written]]).rename(columns=as_written)
-    ledger = ledger.assign(x=points.x, y=points.y, reason=reason)[reason != ""]
+    ledger = pd.DataFrame(table[["id", "name", *as_written, "x", "y"]]).rename(columns=as_written)
+    ledger = ledger.assign(reason=reason)[reason != ""]
     return UsableWells(kept, ledger, counts, background, map_grid)
 
 

@@ -34,12 +34,13 @@ def normalise(tiles: torch.Tensor, scaling: Scaling) -> torch.Tensor:
     of_channels = scaled.unbind(1), tiles.unbind(1), numbers(scaling, "offset"), numbers(scaling, "scale")
     for channel, raw, offset, scale in zip(*of_channels, strict=True):
         torch.sub(raw, offset, out=channel).div_(scale)
-    if scaled.sum().isfinite():  # nothing is missing, as in most; a sum is the quickest way to tell
-        return scaled
-    # A tile alone would be summed by several threads, to last digits that depend on their number.
-    summed = scaled if len(scaled) > 1 else scaled.expand(2, -1, -1, -1)
-    mean = summed.nanmean(dim=(2, 3), keepdim=True).nan_to_num()[: len(scaled)]
-    return torch.where(scaled.isnan(), mean, scaled)
+    complete = scaled.sum(dim=(2, 3)).isfinite()  # a sum is the quickest way to tell
+    for tile, channel in complete.logical_not().nonzero().tolist():
+        values = scaled[tile, channel]
+        # One image alone would be summed by several threads, to last digits that depend on their number.
+        mean = values.expand(2, -1, -1).nanmean(dim=(1, 2))[0].nan_to_num()
+        values.copy_(torch.where(values.isnan(), mean, values))
+    return scaled
 
 
 def network_inputs(tiles: np.ndarray, scaling: Scaling, device: torch.device | str = "cpu") -> torch.Tensor:

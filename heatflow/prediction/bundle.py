@@ -5,12 +5,16 @@ the tiles that the networks were trained on: their terrain statistics, by which 
 their outlines, so that no network predicts what it was trained on.
 """
 
+import errno
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import geopandas
 import numpy as np
@@ -19,7 +23,7 @@ import shapely
 from pydantic import Field, ValidationError
 
 from heatflow.config.schema import Background, Filter, Map, Section, Terrain, Tile
-from heatflow.errors import InputError
+from heatflow.errors import InputError, fault_of_machine, one_line
 from heatflow.evaluation.prediction_sets import PredictionSets
 from heatflow.geo.inputs import DETRENDED, TREND
 from heatflow.grid.crs import transform_table
@@ -31,14 +35,16 @@ from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.models import load_networks, save_networks
 from heatflow.learning.network import NetworkInNetwork, fused
-from heatflow.learning.scaling import Scaling
+from heatflow.learning.scaling import Scaling, numbers
 from heatflow.prediction.area_of_applicability import AreaOfApplicability
 from heatflow.prediction.ensemble import Ensemble
 from heatflow.prediction.prediction_map import Region, pixels_of
 from heatflow.prediction.training_area import TrainingArea
 
 FORMAT = 2
-MANIFEST = "bundle.json"
+MANIFEST, NETWORK = "bundle.json", "network.json"
+OTHER = "another version"
+UNUSABLE = (InputError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 NOTHING = TrainingArea(np.zeros((0, 4)), np.zeros(0, dtype=int), np.zeros(0, dtype=int))
 FIXED = ("resolution", "resampling", "detrend_radius")  # params of the terrain that another region has to share
 TERRAIN_OF_TRAINING = (*FIXED, "min_elevation")  # those that are no property of one raster
@@ -74,6 +80,8 @@ class BundleSettings(Section):
     """rule of the prediction sets of sites"""
     files: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of each other file of the bundle, by its name"""
+    digest: str | None = None
+    """SHA-256 of all of the above, as `signed` gives it; None of a bundle from before there was one"""
 
     @property
     def layers(self) -> list[str]:
@@ -107,7 +115,7 @@ def write_bundle(folder: Path, data: FoldData, grid: Grid, networks: Sequence[Se
     card : str
         The model card, Markdown.
     settings : BundleSettings
-        Without `files`, which this fills in.
+        Without `files` and `digest`, which this fills in.
     """
     save_networks(folder, networks)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
@@ -118,6 +126,17 @@ def write_bundle(folder: Path, data: FoldData, grid: Grid, networks: Sequence[Se
     write_features(folder / "wells.fgb", _held_wells(areas, grid), "wells")
     files = {path.name: _digest(path) for path in sorted(folder.iterdir())}
     write_json(folder / MANIFEST, settings.model_copy(update={"files": files}).model_dump(mode="json"), digits=12)
+    write_json(folder / MANIFEST, signed(read_json(folder / MANIFEST)), digits=12)
+
+
+def signed(content: dict[str, Any]) -> dict[str, Any]:
+    """The contents of ``bundle.json`` with the digest of all else in it: a number that was changed is not taken.
+
+    >>> signed({"format": 2, "digest": None}) == signed({"format": 2})
+    True
+    """
+    rest = {name: value for name, value in content.items() if name != "digest"}
+    return rest | {"digest": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
 
 
 def _statistics(number: int) -> list[str]:
@@ -138,6 +157,63 @@ def _held_wells(areas: Sequence[TrainingArea], grid: Grid) -> geopandas.GeoDataF
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Say that a bundle is damaged where something of it cannot be used."""
+    try:
+        yield
+    except Exception as error:
+        # what is too short makes torch seek before its beginning
+        of_file = isinstance(error, OSError) and error.errno == errno.EINVAL
+        if not of_file and (not isinstance(error, UNUSABLE) or fault_of_machine(error) is not None):
+            raise
+        remedy = "get it again, or make it again with: dvc repro bundle"
+        raise InputError(f"{folder}: a damaged model bundle ({one_line(error)}); {remedy}") from None
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """Contents of ``bundle.json``."""
+    try:
+        content: dict[str, Any] = read_json(path, ("format", "files"))
+    except (InputError, RecursionError):
+        raise InputError(f"{MANIFEST} cannot be read") from None
+    return content
+
+
+def _check_fit(settings: BundleSettings, network: dict[str, Any]) -> None:
+    """Refuse settings that are not those of the networks, as ``network.json`` gives the latter."""
+    tile, inputs = settings.tile, len(settings.inputs)
+    needed = {
+        "folds": settings.folds, "classes": tile.n_classes, "size": tile.size, "margin": tile.margin,
+        "first_high": tile.first_high, "inputs": inputs,
+    }  # fmt: skip
+    for name, number in needed.items():
+        if (has := network.get(name, 1 if name == "inputs" else None)) != number:
+            raise InputError(f"{NETWORK}: {name}: {has}, and {MANIFEST} needs {number}")
+    scales = [numbers(scaling, name) for scaling in settings.scalings for name in ("offset", "scale")]
+    if len(settings.scalings) != settings.folds or any(len(values) != inputs for values in scales):
+        raise InputError(f"{MANIFEST}: scalings: {settings.folds} folds of {inputs} inputs need one each")
+    if TREND in settings.inputs and settings.terrain.detrend_radius is None:
+        raise InputError(f"{MANIFEST}: inputs: there is no trend without terrain.detrend_radius")
+
+
+def _checked(folder: Path, content: dict[str, Any]) -> BundleSettings:
+    """Settings of a bundle whose files are those that it was written with."""
+    try:
+        settings = BundleSettings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if settings.digest is not None and signed(content)["digest"] != settings.digest:
+        raise InputError(f"{MANIFEST} is changed")
+    for name, digest in settings.files.items():
+        path = folder / Path(name).name
+        if not path.is_file() or _digest(path) != digest:
+            raise InputError(f"{path.name} is {'changed or cut short' if path.is_file() else 'missing'}")
+    _check_fit(settings, read_json(folder / NETWORK, ("folds", "seeds")))
+    return settings
 
 
 @dataclass(frozen=True)
@@ -170,29 +246,16 @@ class Bundle:
         if not (folder / MANIFEST).is_file():
             remedy = "give data/bundle of a finished run, or what `dvc artifacts get` brought"
             raise InputError(f"{folder}: no model bundle (it has no {MANIFEST}); {remedy}")
-        damaged = f"{folder}: a damaged model bundle"
-        remedy = "get it again, or make it again with: dvc repro bundle"
-        try:
-            content = read_json(folder / MANIFEST, ("format", "files"))
-        except InputError:
-            raise InputError(f"{damaged} ({MANIFEST} cannot be read); {remedy}") from None
+        with _whole(folder):
+            content = _manifest(folder / MANIFEST)
         if content["format"] != FORMAT:
-            made = content.get("versions", {}).get("heatflow", "another version")
+            versions = content.get("versions")
+            made = versions.get("heatflow", OTHER) if isinstance(versions, dict) else OTHER
             needs = f"this version of heatflow ({version('heatflow')}) reads format {FORMAT}"
             what = f"{folder}: a model bundle of format {content['format']}, made by heatflow {made}"
             raise InputError(f"{what}, and {needs}; use that version, or make the bundle again")
-        try:
-            settings = BundleSettings.model_validate(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{damaged} ({MANIFEST}: {where}: {first['msg']}); {remedy}") from None
-        for name, digest in settings.files.items():
-            path = folder / Path(name).name
-            if not path.is_file() or _digest(path) != digest:
-                fault = "is changed or cut short" if path.is_file() else "is missing"
-                raise InputError(f"{damaged} ({path.name} {fault}); {remedy}")
-        return cls(folder, settings)
+        with _whole(folder):
+            return cls(folder, _checked(folder, content))
 
     def ensemble(self, grid: Grid, engine: Engine, everywhere: bool = False) -> Ensemble:
         """The networks, for terrain on a grid.
@@ -205,15 +268,19 @@ class Bundle:
             Whether all networks predict everywhere, also what they were trained on.
         """
         settings = self.settings
-        loaded = (load_networks(self.folder, fold) for fold in range(settings.folds))
-        networks = [[engine.place(fused(network)) for network in members] for members in loaded]
-        tiles = read_features(self.folder / "tiles.fgb")
-        folds = [f"fold{k}" for k in range(settings.folds)]
-        roles = tiles[folds].to_numpy(dtype=object).T
-        columns = [tiles[name].to_numpy(dtype=np.float64) for name in tiles if str(name).startswith("statistic")]
-        statistics = np.ascontiguousarray(np.transpose(columns))  # its sums have one order
-        applicability = AreaOfApplicability.fit(statistics, roles)
-        areas = [NOTHING] * settings.folds if everywhere else self._areas(tiles, roles, grid)
+        with _whole(self.folder):
+            loaded = [load_networks(self.folder, fold) for fold in range(settings.folds)]
+            weights = chain.from_iterable(network.state_dict().values() for network in chain.from_iterable(loaded))
+            if not all(value.isfinite().all() for value in weights):
+                raise InputError("a network has weights that are no finite numbers")
+            networks = [[engine.place(fused(network)) for network in members] for members in loaded]
+            tiles = read_features(self.folder / "tiles.fgb")
+            folds = [f"fold{k}" for k in range(settings.folds)]
+            roles = tiles[folds].to_numpy(dtype=object).T
+            columns = [tiles[name].to_numpy(dtype=np.float64) for name in tiles if str(name).startswith("statistic")]
+            statistics = np.ascontiguousarray(np.transpose(columns))  # its sums have one order
+            applicability = AreaOfApplicability.fit(statistics, roles)
+            areas = [NOTHING] * settings.folds if everywhere else self._areas(tiles, roles, grid)
         return Ensemble(networks, settings.scalings, areas, applicability, settings.tile, engine)
 
     def _areas(self, tiles: geopandas.GeoDataFrame, roles: np.ndarray, grid: Grid) -> list[TrainingArea]:

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 from rasterio import DatasetReader
 
+from heatflow.evaluation.intervals import RELEVANT
 from heatflow.io.rasters import read_overview
 from heatflow.present import images
 from heatflow.present.charts import interval_chart
@@ -86,14 +87,18 @@ def skill(evaluation: Mapping[str, Any], baselines: pd.DataFrame, high: str) -> 
     if equal:
         more.append(f"It is not clearly better than: {'; '.join(equal)}.")
     if verdicts["constant"] != "above":
-        answer = "No: it is not clearly better than a guess."
+        answer = "It is not shown to be better than a guess."
+        if exists(evaluation["auc_high_low"]) and evaluation["auc_high_low"] > 0.5:
+            least, number_of = RELEVANT["auc_high"], len(verdicts)
+            more.insert(0, f"The interval lies above 0.5. A yes needs more: surely more than {least} above it, at "
+                        f"{number_of} comparisons.")  # fmt: skip
     elif not relief:
         answer = "Yes, more than a guess."
     elif all(verdicts[name] == "above" for name in relief):
         answer = "Yes, more than both."
     else:
         answer = "More than a guess, but not clearly more than relief."
-    meaning = f"AUC: the chance that a tile {high} is ranked above one that is not. A guess has 0.5."
+    meaning = f"AUC: the chance that a tile with a residual {high} is ranked above one without. A guess has 0.5."
     shown = ["network", *sorted(others, key=lambda name: -others[name]["auc_high"])[:3]]
     if relief and best not in shown:
         shown[-1] = best
@@ -106,8 +111,10 @@ def skill(evaluation: Mapping[str, Any], baselines: pd.DataFrame, high: str) -> 
 def structure(saliency: Mapping[str, Any]) -> Answer:
     """Whether the network uses structure, from the content of metrics/saliency.json."""
     verdict, effects = saliency["verdict"], saliency["effects"]
-    known = next((name for name in (*DECIDING, "range_front") if name in effects), None)
+    known = next((name for name in DECIDING if name in effects), None)  # range fronts decide nothing: not shown
     meaning, amount, picture, more = "", "–", Markup(""), list[str]()
+    if known is None:
+        meaning = "Give known structures or faults to ask: data.structures, data.faults."
     if measured := known is not None and exists(effects[known]["effect"]):
         effect, amount = effects[known], within(effects[known], "effect", signed)
         meaning = (
@@ -123,7 +130,7 @@ def structure(saliency: Mapping[str, Any]) -> Answer:
             more.append("Look-alikes consist of the same hills in another arrangement. A network that uses structure "
                         "loses nothing without them.")  # fmt: skip
     if verdict["answer"] not in ANSWERS:
-        more.insert(0, UNDECIDED if measured and known in DECIDING else verdict["reasons"][-1])
+        more.insert(0, UNDECIDED if measured else verdict["reasons"][-1])
     return Answer("Does the network use structure?", ANSWERS.get(verdict["answer"], "It cannot be told."), amount,
                   meaning, picture, tuple(more), "saliency")  # fmt: skip
 
@@ -162,11 +169,13 @@ def places(top: pd.DataFrame, picture: Markup, high: str, tile_km: float, *, ski
     more = [f"The map shows the best {shown} places, by rank; yellow is probable, blue is not."]
     if len(bare) and bare.iloc[0] != 1:
         more.append(f"The first without a well is number {int(bare.iloc[0])}.")
-    if not skilled:
-        more.append("The network has no clear skill, so that this is no better than a guess.")
     wells, networks = (int(best[name]) for name in ("n_wells", "networks"))
-    meaning = (f"Probability that heat flow is {high} in this window of {tile_km:g} km, which has "
-               f"{wells} wells. The interval is that of its {networks} networks alone.")  # fmt: skip
+    if not skilled:
+        meaning = "This is the best place of the map. The network has no clear skill, so its probability is not shown."
+        return Answer(question, where, "–", meaning, picture, tuple(more), "region")
+    meaning = (f"Probability that the largest residual (heat flow above the background) in this window of "
+               f"{tile_km:g} km, which has {wells} wells, is {high}. The interval is that of its {networks} networks "
+               "alone.")  # fmt: skip
     return Answer(question, where, within(scores, "p", short), meaning, picture, tuple(more), "region")
 
 

@@ -170,7 +170,8 @@ def folds_figure(elevation: np.ndarray, tiles: TileGrid, row: np.ndarray, col: n
     columns, names = max(2, round(wide * scale)), [f"fold {k}" for k in range(fold.max() + 1)]
     shades = FOLD_COLOURS if len(names) <= len(FOLD_COLOURS) else colormaps["viridis"](np.linspace(0, 1, len(names)))
     lines = max(-(-len(names) // columns), -(-len(ROLE_COLOURS) // columns))
-    figure = Figure(figsize=(2 * wide * scale + 1.26, high * scale + 1.2 + 0.21 * lines), layout="constrained")
+    size = max(2 * wide * scale + 1.26, 5.6), high * scale + 1.2 + 0.21 * lines  # a narrow region has wide legends
+    figure = Figure(figsize=size, layout="compressed")
     panels = (
         ("test fold of each tile", np.array(names)[fold], dict(zip(names, shades, strict=False))),
         ("role of each tile in fold 0", roles, {r: c for r, c in ROLE_COLOURS.items() if (roles == r).any()}),

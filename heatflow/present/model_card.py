@@ -63,4 +63,4 @@ def model_card(params: Params, numbers: dict[str, Any], folds: int, versions: di
         counts=", ".join(f"{counts.get(str(k), 0)}" for k in range(tile.n_classes)),
         recipe=yaml.safe_dump(recipe, sort_keys=False),
     )  # fmt: skip
-    return text.replace("\N{NO-BREAK SPACE}", " ")
+    return wording.breakable(text)

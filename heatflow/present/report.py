@@ -18,7 +18,7 @@ from heatflow.present import answers, images, interactive_map, provenance, repor
 
 NUMBERS = {  # metrics/*.json that the report reads, and the keys that it uses
     "wells": ("read", "kept", "dropped"),
-    "tiles": ("tiles",),
+    "tiles": ("tiles", "wells_in_no_tile"),
     "filter": ("kept", "dropped", "classes"),
     "saliency": ("verdict", "methods", "controls", "effects"),
     "map": ("mapped_share", "inside_applicability", "networks_per_window", "correlation_with_out_of_fold"),

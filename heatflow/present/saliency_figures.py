@@ -14,7 +14,7 @@ from heatflow.explanation.explain import DISTANCES, Explanation
 from heatflow.explanation.explained_tiles import ExplainedTiles
 from heatflow.explanation.method_maps import MethodMaps
 from heatflow.explanation.removal import STEPS
-from heatflow.explanation.verdict import MARGIN
+from heatflow.explanation.verdict import LEAST, MARGIN
 from heatflow.present.figures import hillshade, north_arrow, scale_bar
 
 SALIENCY_COLOURS = "PuOr_r"  # diverging and safe for all common kinds of colour blindness
@@ -234,12 +234,16 @@ def _effect(axes: Axes, feature: str, effect: dict[str, Any]) -> None:
         _write(axes, effect[name], place, effect, name)
     axes.margins(x=0.2)
     axes.axvline(0, color=GUIDE, lw=0.8)
+    axes.axvline(LEAST, color=GUIDE, lw=0.8, ls=":")
     axes.axhline(len(rows) - 2.5, color=GUIDE, lw=0.8)
     axes.set_yticks(
         range(len(rows)), [title.replace("similar ground in", "similar ground in\n") for title in rows.values()]
     )
     axes.set_ylim(len(rows) - 0.5, -0.7)
-    axes.set_xlabel("log-odds of the high classes lost, in standard deviations\n(grey: so small that it is none)")
+    axes.set_xlabel(
+        "log-odds of the high classes lost, in standard deviations\n"
+        "(grey: so small that it is none; dotted: the least that counts)"
+    )
     axes.set_title(
         f"1. What does smoothing {feature} away cost?\n{effect['tiles']} tiles, p = {effect['p']:.2g}", fontsize=10
     )
@@ -250,12 +254,17 @@ def _as_steep(axes: Axes, feature: str, scores: dict[str, dict], methods: dict[s
     for place, name in enumerate(order):
         axes.hlines(place, *(scores[name][f"auc_as_steep_{end}"] for end in ("low", "high")), color=STYLES[name][0])
         _mark(axes, scores[name]["auc_as_steep"], place, name, name not in methods or methods[name]["passed"])
+        if name in methods:
+            _write(axes, scores[name]["auc_as_steep"], place, scores[name], "beyond_control")
     axes.axvline(0.5, color=GUIDE, lw=0.8)
     axes.axhline(len(methods) - 0.5, color=GUIDE, lw=0.8)
     axes.set_yticks(range(len(order)), [STYLES[name][2] for name in order])
-    axes.invert_yaxis()
+    axes.set_ylim(len(order) - 0.5, -0.9)
+    axes.margins(x=0.15)
     axes.set_xlabel(f"AUC on {feature} among equally steep terrain\n(open: failed a sanity check)")
-    axes.set_title("2. Do maps point at them better than\nmaps that need no network?", fontsize=10)
+    axes.set_title(
+        "2. Do maps point at them better than maps that\nneed no network? By how much than the best?", fontsize=10
+    )
 
 
 def _reproducibility(axes: Axes, methods: dict[str, dict]) -> None:

@@ -89,6 +89,15 @@ def within(scores: dict[str, Any], key: str, text: Callable[[float | None], str]
     return f"{text(value)} ({text(low)}\u00a0to\u00a0{text(high)})"
 
 
+def breakable(text: str) -> str:
+    """Text with plain spaces, for a terminal or Markdown.
+
+    >>> breakable(percent(0.5))
+    '50.0 %'
+    """
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def range_text(text: str) -> str:
     """A class range as `Tile.class_ranges` has it, for readers.
 

@@ -20,7 +20,8 @@ def run_of(predicted, label, tiles, **changes):
         table.assign(label=label, row=row, col=col, fold=row // 4, n_wells=1),
         Params.model_validate(params_with(**changes)),
     )
-    return ablation.Result(evaluation={}, train={}, predictions=predictions, params=params)
+    seeds = pd.DataFrame({"accuracy": [0.5, 0.5], "auc_high": [0.5, 0.5]})
+    return ablation.Result(evaluation={}, train={}, predictions=predictions, seeds=seeds, params=params)
 
 
 def test_differences_are_taken_on_the_tiles_that_both_runs_have():
@@ -36,6 +37,19 @@ def test_differences_are_taken_on_the_tiles_that_both_runs_have():
     assert ablation._change(more, "accuracy_more", 100).endswith("better")
     same = ablation._difference(knows, knows)
     assert ablation._change(same, "accuracy_more", 100) == "+0.0 (+0.0 to +0.0), within noise"
+
+
+def test_a_difference_that_the_luck_of_training_explains_is_within_noise():
+    label = np.random.default_rng(0).integers(0, 4, 400)
+    right = np.where(np.arange(400) % 20 < 2, (label + 1) % 4, label)
+    one, other = run_of(label, label, np.arange(400)), run_of(right, label, np.arange(400))
+    sure = ablation._difference(one, other)
+    assert ablation._change(sure, "accuracy_more", 100).endswith("better")
+    one.seeds["accuracy"], other.seeds["accuracy"] = [0.8, 1.0], [0.7, 0.9]
+    lucky = ablation._difference(one, other)
+    assert lucky["accuracy_more"] == sure["accuracy_more"] == pytest.approx(0.1)
+    assert lucky["accuracy_more_high"] - lucky["accuracy_more_low"] > 0.3  # four errors of a mean of two, 0.1 each
+    assert ablation._change(lucky, "accuracy_more", 100).endswith("within noise")
 
 
 def test_every_row_is_a_change_that_params_allow(tmp_path):

@@ -21,12 +21,14 @@ def test_headline_numbers_and_words_of_a_run():
 def test_a_conclusion_that_changes_is_marked():
     one = stability.headline(EVALUATION, SALIENCY)
     other = one | {"auc_high": 0.6, "above count": "within noise of"}
-    table = pd.DataFrame([{"key": "0", "run": "seed 1"} | one, {"key": "0", "run": "AVX2, seed 1"} | other])
+    runs = (("A", "seed 1", one), ("A", "AVX2, seed 1", other), ("B", "seed 1", one))
+    table = pd.DataFrame([{"processor": kind, "key": "0", "run": name} | found for kind, name, found in runs])
     lines = stability.page(table).splitlines()
-    (number,) = (line for line in lines if "auc_high" in line)
-    assert [cell.strip() for cell in number.split("|")][2:7] == ["0.700", "0.650", "0.071", "0.600", "0.700"]
+    number, of_other = (line for line in lines if "auc_high" in line)
+    assert [cell.strip() for cell in number.split("|")][2:8] == ["A", "0.700", "0.650", "0.071", "0.600", "0.700"]
+    assert [cell.strip() for cell in of_other.split("|")][2:5] == ["B", "0.700", "0.700"]
     (changed,) = (line for line in lines if "above count" in line)
-    assert "above: 1, within noise of: 1" in changed
+    assert "above: 2, within noise of: 1" in changed
     assert "**yes**" in changed
     assert sum("**yes**" in line for line in lines) == 1
 

@@ -9,7 +9,7 @@ from heatflow.compute.mapping import get_ready, map_in_order
 from tests.compute.tasks import loaded
 
 if __name__ == "__main__":
-    get_ready(loaded)
+    get_ready(loaded.__module__)
     if server := forkserver._forkserver._forkserver_pid:
         os.kill(server, signal.SIGINT)
     results = [*map_in_order(loaded, ["tests.compute.tasks", "heatflow.grid.crs", "torch"])]

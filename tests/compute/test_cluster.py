@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import socket
 import sys
 import time
@@ -9,12 +10,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from benchmarks.dask_cluster import LONGEST, address, start
 from heatflow.compute import cluster
 from heatflow.compute.mapping import map_in_order
 from heatflow.errors import InputError, MachineError
 from stages import _runner
 from tests.compute import tasks, torch_tasks
-from tests.dask_cluster import LONGEST, address, start
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
 
@@ -126,11 +127,25 @@ def test_slurm_without_the_library_names_the_command_that_installs_it(monkeypatc
 def slurm(monkeypatch):
     """Jobs of SLURM, on a machine that has none; settings of Dask's configuration can be changed."""
     dask = pytest.importorskip("dask")
+    interrupt = signal.getsignal(signal.SIGINT)
     pytest.importorskip("dask_jobqueue")
+    signal.signal(signal.SIGINT, interrupt)
     monkeypatch.setenv("HEATFLOW_SCHEDULER", "slurm")
     options = {"memory": "1GB", "interface": "lo"}
     with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in options.items()}):
         yield dask.config
+
+
+def test_ctrl_c_interrupts_a_stage_that_uses_slurm(slurm, monkeypatch):
+    """The library changes what Ctrl-C does when it is loaded: a stage would end with exit code 0."""
+    for name in [name for name in sys.modules if name.startswith("dask_jobqueue")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv("PATH", "")
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(MachineError):
+        list(map_in_order(tasks.square, range(3)))
+    assert "dask_jobqueue.runner" in sys.modules
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_slurm_needs_a_description_of_a_job(slurm):

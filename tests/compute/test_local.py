@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import psutil
 import pytest
 
 from heatflow.compute import local
+from tests.compute import tasks
 from tests.helpers import ROOT, environment
 
 GIGA = 1e9
@@ -75,6 +77,23 @@ def asleep(tmp_path):
     finally:
         stage.kill()
         stage.communicate()
+
+
+def test_ctrl_c_waits_until_a_worker_that_starts_has_started(monkeypatch):
+    """One that is half started would neither be known to the pool nor be ended by it."""
+    started, start = [], ProcessPoolExecutor._spawn_process
+
+    def interrupted(pool):
+        os.kill(os.getpid(), signal.SIGINT)
+        start(pool)
+        started.extend(pool._processes.values())
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", interrupted)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), local.pool(2, tasks.square) as (pool, _):
+        pool.submit(tasks.square, 3)
+    assert len(started) == 1
+    assert not started[0].is_alive()
 
 
 def left(children):

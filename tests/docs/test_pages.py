@@ -184,7 +184,7 @@ def test_settings_named_on_the_pages_are_valid(tmp_path):
     assert len(settings) >= 15
     for key, value in settings:
         section, _, name = key.partition(".")
-        content = params_with(**{section: {name: yaml.safe_load(value)}})
+        content = params_with(**{section: {name: yaml.safe_load(value.rstrip('"'))}})
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
         load(tmp_path / "params.yaml", ())
 
@@ -193,7 +193,7 @@ def test_messages_in_the_table_of_troubles_are_those_of_the_code():
     rows = re.findall(r"^\| `(.+?)`(?:, `(.+?)`)? \|", (ROOT / "docs/troubleshooting.md").read_text(), re.M)
     messages = [message for row in rows for message in row if message]
     assert len(messages) >= 10
-    of_others = [os.strerror(errno.ENOSPC).lower(), "dvc.lock validation failed"]
+    of_others = [os.strerror(errno.ENOSPC).lower(), "dvc.lock validation failed", "Unable to read RWLock-file"]
     for message in messages:
         for part in re.split(r"\.\.\.|<\w+>|\d+|;", message):
             assert any(part.strip() in text for text in [*STRINGS, *of_others]), part

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from heatflow.config.schema import Split, Tile
+from heatflow.evaluation.by_sites import RANKS
 from heatflow.evaluation.evaluate import evaluate
 from heatflow.evaluation.predictions import Predictions
 from heatflow.evaluation.skill import auc, recall
@@ -134,9 +135,7 @@ def test_the_optimism_gap_is_that_of_the_random_split_over_the_blocks(data, site
 def test_sites_of_a_baseline_have_scores_of_their_own(data, sites, predictions):
     p_high = (sites["residual"][:-1] > 50).to_numpy() * 0.8 + 0.1
     metrics = run(data, sites, predictions, of_sites={"local": p_high}).metrics
-    assert metrics["baseline"]["local"] == {
-        "auc_high": 0.5, "site_auc": 1.0, "site_auc_low": 1.0, "site_auc_high": 1.0,
-    }  # fmt: skip
+    assert metrics["baseline"]["local"] == {"auc_high": 0.5, "site_auc": 1.0}
     assert metrics["skill"]["local"]["site_auc"] == 0
     assert metrics["skill"]["terrain"]["site_auc"] == 0.5
 
@@ -150,6 +149,39 @@ def test_the_network_adds_to_count_and_position_what_they_do_not_know(data, site
     table = evaluation.tables["baselines"].set_index(["prediction", "metric"])
     assert table.loc[("count_position", "auc_high"), "value"] == 0.5
     assert table.loc[("count_position_network", "auc_high"), "value"] == 1
+
+
+def test_tiles_are_also_predicted_by_what_is_said_of_their_sites(data, sites, predictions):
+    """Of networks that know each site, and nothing of the tile as such."""
+    label = classify(sites["residual"].to_numpy()[:-1], TILE.edges)
+    of_sites = np.full((len(label), 3), 0.1)
+    of_sites[np.arange(len(label)), label] = 0.8
+    nothing = np.full((SIDE**2, 3), 1 / 3)
+    knows = Predictions({("0", k): nothing for k in (0, 1)}, {("0", k): of_sites for k in (0, 1)})
+    evaluation = run(data, sites, knows)
+    found, table = evaluation.metrics["by_sites"], evaluation.tables["by_sites"].set_index(["prediction", "metric"])
+    assert found["auc_high"] == found["accuracy"] == table.loc[("network_by_sites", "auc_high"), "value"] == 1
+    ends = ("", "_low", "_high")
+    assert [found[f"over_{other}{end}"] for other in ("network", "baseline") for end in ends] == [0.5] * 6
+    assert [found[f"over_hottest_site{end}"] for end in ends] == [0] * 3
+    assert (found["baseline"], found["baseline_auc_high"]) == ("constant", 0.5)
+    assert set(table.index.unique("prediction")) == {
+        "network_by_sites", "network", "network_hottest_site", "constant_by_sites", "terrain_by_sites",
+        "local_by_sites",
+    }  # fmt: skip
+    assert {metric for name, metric in table.index if name == "terrain_by_sites"} == set(RANKS)
+    without = run(data, sites, predictions)  # maps of sites
+    assert "by_sites" not in without.metrics
+    assert without.tables["by_sites"].empty
+    lines = evaluation_lines(
+        evaluation.metrics, evaluation.tables["baselines"], evaluation.tables["recall"], 50, "", ""
+    )
+    assert any(
+        "their sites 1.000: +0.500 over its score of the tile, +0.500 over constant by" in line for line in lines
+    )
+    other = Tile(edges=TILE.edges, binary_edge=TILE.binary_edge, statistic="mean")
+    fits = {key: p for key, p in baselines().items() if key[1] == "mean"}
+    assert evaluate(data, sites, knows, fits, {}, other, SPLIT).tables["by_sites"].empty
 
 
 def test_with_repeats_pairs_are_those_of_the_first(data, sites, predictions):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatflow.evaluation.near_wells import KNOWN, near_wells_table, predict_near_wells
+from heatflow.evaluation.near_wells import FEWEST, KNOWN, near_wells_table, predict_near_wells
 from heatflow.present.messages.evaluation import near_lines
 
 SIDE = 30
@@ -57,3 +57,10 @@ def test_the_table_compares_network_wells_and_both(sites):
     assert line.startswith(
         "AUC of sites, the network alone -> with the residuals of known sites that near: 2 to 5 km 0."
     )
+
+
+def test_a_distance_with_few_sites_has_no_row(sites):
+    few = {name: of[: FEWEST - 1] for name, of in sites.items()}
+    table = near_wells_table(few["patch"], few["patch"] * 0.5, *(few[k] for k in ("place", "tile", "fold", "block")), 0)
+    assert set(table["km"]) == {"all"}
+    assert list(near_lines(table, "near.csv")) == []

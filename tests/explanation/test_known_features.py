@@ -54,7 +54,7 @@ def test_pointing_game_and_missing_data():
     assert pointing_game(maps, near)[1]
 
 
-def test_scores_are_means_and_differences_from_slope_and_those_of_tiles_predicted_high():
+def test_scores_are_means_and_those_of_tiles_predicted_high_and_compared_tile_by_tile():
     near = np.stack([disc(20, 20)] * 40)
     slope = RNG.random(near.shape).astype(np.float32)
     attributes = dict.fromkeys([*CONTROLS, "steepness", "background"], slope) | {"faults": np.where(near, 0.0, 9e3)}
@@ -64,10 +64,14 @@ def test_scores_are_means_and_differences_from_slope_and_those_of_tiles_predicte
     assert list(known) == ["faults"]
     high = every < 10
     maps = np.where(high[:, None, None], near * 1.0, RNG.random(near.shape))
-    found = known["faults"].score(maps, high)
-    assert found["auc_called_high"] == 1
-    assert found["auc"] == pytest.approx(0.25 + 0.75 * 0.5, abs=0.03)
-    assert found["auc_against_slope"] == pytest.approx(found["auc"] - 0.5, abs=0.03)
+    found, control = known["faults"].score(maps, high), known["faults"].score(known["faults"].control("slope"), high)
+    assert found.means["auc_called_high"] == 1
+    assert found.means["auc"] == pytest.approx(0.25 + 0.75 * 0.5, abs=0.03)
+    beyond = found.with_control(control)
+    apart = found.means["auc_as_steep"] - control.means["auc_as_steep"]
+    assert beyond["beyond_control"] == pytest.approx(apart)
+    assert beyond["beyond_control_low"] < apart < beyond["beyond_control_high"]
+    assert found.with_control(found)["beyond_control_high"] == 0
 
 
 def test_kinds_with_few_tiles_are_left_out():

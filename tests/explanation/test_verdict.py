@@ -55,6 +55,7 @@ def test_an_interval_is_of_one_size_only():
 
 def scores(low, deletion, passed=True):
     of = {"auc_as_steep": low + 0.05, "auc_as_steep_low": low, "auc_as_steep_high": low + 0.1}
+    of |= {"beyond_control": low - 0.45, "beyond_control_low": low - 0.5, "beyond_control_high": low - 0.4}
     return {"passed": passed, "deletion": deletion, "faults": of}
 
 
@@ -72,7 +73,8 @@ def test_the_map_that_passed_with_the_lowest_deletion_is_described():
     given = verdict(0.6, "faults", methods, {"faults": effect(SURE, SURE)}, {"slope": {"auc_as_steep": 0.5}})
     assert given["method"] == "grad_cam"
     assert "(Grad-CAM) ranks terrain near faults" in given["reasons"][-1]
-    assert "0.450 (0.400 to 0.500; slope alone has 0.500)" in given["reasons"][-1]
+    assert "a chance of 0.450 (0.400 to 0.500). The best map" in given["reasons"][-1]
+    assert "(slope) has 0.500; the difference, tile by tile, is -0.050 (-0.100 to +0.000)." in given["reasons"][-1]
 
 
 def test_without_features_range_fronts_are_told_and_decide_nothing():

@@ -85,6 +85,15 @@ def test_rasters_without_data_or_smaller_than_the_radius_are_refused(write_raste
     assert not (tmp_path / "terrain.tif").exists()
 
 
+@pytest.mark.parametrize("odd", [30_000.0, -32_768.0])
+def test_what_is_no_elevation_on_earth_is_refused(write_raster, tmp_path, odd):
+    """Feet, or a value that means no data and is not declared as such."""
+    raised = np.where(np.arange(PLANE.size).reshape(PLANE.shape) == 40, odd, PLANE).astype(np.float32)
+    with pytest.raises(InputError, match=r"Earth has none beyond .* are they in feet, or .* \(terrain.nodata\)\?$"):
+        written(write_raster(raised), tmp_path, detrend_radius=None)
+    assert not (tmp_path / "terrain.tif").exists()
+
+
 ROUGH = (PLANE + 300 * np.random.default_rng(0).normal(size=PLANE.shape)).astype(np.float32)
 
 

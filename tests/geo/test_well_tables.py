@@ -56,6 +56,21 @@ def test_unusable_tables_are_refused_with_a_reason(tmp_path, text, options, mess
         read_wells(str(path), Wells(**options))
 
 
+def test_headings_as_people_write_them(tmp_path):
+    path = table(
+        tmp_path, "Well ID;Longitude (deg);Latitude (deg);Heat flow [mW/m²];Depth (m)\nA 1;-117,1;39,7;85,5;120\n"
+    )
+    wells = read_wells(path)
+    found = wells[["name", "heat_flow", "depth"]].iloc[0].tolist()
+    assert found == ["A 1", 85.5, 120]
+    assert (wells.geometry.x[0], wells.crs.to_epsg()) == (-117.1, 4326)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(InputError, match=r"^data.wells: .*welss.csv: no such file$"):
+        read_wells(str(tmp_path / "welss.csv"))
+
+
 def test_vector_file_without_crs_is_refused(tmp_path):
     path = tmp_path / "w.geojsonl.shp"
 

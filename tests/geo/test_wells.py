@@ -171,6 +171,7 @@ def test_ghfdb_columns_quality_and_depth(tmp_path, grid):
         "", "too shallow", "", "quality code", "no heat flow", "heat flow of 0, or in another unit",
         "impossible coordinates",
     ]  # fmt: skip
+    assert wells.loc[6, ["x", "y"]].tolist() == [-116.99, 93.74]  # the ledger shows them
 
 
 def test_null_geometry_has_no_coordinates(tmp_path, grid):

@@ -69,7 +69,7 @@ def make_report_inputs(tmp_path, rasters):
     }
     numbers = {
         "wells": {"read": 4, "kept": 2, "dropped": {EVIL: 2}},
-        "tiles": {"tiles": 2},
+        "tiles": {"tiles": 2, "wells_in_no_tile": 3},
         "filter": {"kept": 2, "dropped": {}, "classes": {"0": 1, "1": 1}},
         "saliency": {
             "verdict": {"answer": "cannot be told", "reasons": [EVIL]}, "controls": {"slope": {"auc": 0.6}},

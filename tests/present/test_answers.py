@@ -37,8 +37,12 @@ def test_terrain_is_compared_with_a_guess_and_with_relief(verdicts, answer):
 
 
 def test_no_skill_is_said_and_so_is_a_region_where_nothing_can_be_ranked():
-    evaluation = make_evaluation(guess="within noise of")
-    assert answers.skill(evaluation, make_baselines(), HIGH).answer == "No: it is not clearly better than a guess."
+    found = answers.skill(make_evaluation(guess="within noise of"), make_baselines(), HIGH)
+    assert found.answer == "It is not shown to be better than a guess."
+    assert (
+        found.more[0]
+        == "The interval lies above 0.5. A yes needs more: surely more than 0.02 above it, at 2 comparisons."
+    )
     found = answers.skill(make_evaluation(None), make_baselines(), HIGH)
     assert found.answer.startswith("It cannot be told")
     assert (found.number, found.picture) == ("–", "")
@@ -72,8 +76,7 @@ LOOKALIKES = {"lost_lookalikes": -0.05, "lost_lookalikes_low": -0.06, "lost_look
          "+0.000 (−0.050\u00a0to\u00a0+0.050)"),
         ("cannot be told", {"structures": effect(None, None, None)}, "It cannot be told.", "–"),
         ("cannot be told", {}, "It cannot be told.", "–"),
-        ("cannot be told", {"range_front": effect(0.0, -0.1, 0.1)}, "It cannot be told.",
-         "+0.000 (−0.100\u00a0to\u00a0+0.100)"),
+        ("cannot be told", {"range_front": effect(0.0, -0.1, 0.1)}, "It cannot be told.", "–"),
         ("cannot be told", {"faults": effect(0.1, -0.1, 0.3)}, "It cannot be told.",
          "+0.100 (−0.100\u00a0to\u00a0+0.300)"),
     ],
@@ -86,7 +89,9 @@ def test_structure_is_answered_by_the_verdict_and_the_effect(verdict, effects, a
     assert (answers.UNDECIDED in found.more) == (undecided and measured)
     alike = any("lost_lookalikes" in one for one in effects.values())
     assert ("same hills" in " ".join(found.more)) == alike == ("without look-alikes" in found.picture)
-    assert bool(found.picture) == any(one["effect"] is not None for one in effects.values())
+    deciding = [one for name, one in effects.items() if name in answers.DECIDING]
+    assert bool(found.picture) == any(one["effect"] is not None for one in deciding)
+    assert ("data.faults" in found.meaning) == (not set(effects) & set(answers.DECIDING))
     for one in effects.values():
         assert (one["control"] in found.meaning) == bool(found.picture)
 
@@ -105,9 +110,13 @@ def test_the_best_place_has_its_probability_with_the_interval_of_its_networks():
     assert (found.answer, found.number) == ("39.20° N, 116.34° W", "0.95 (0.89\u00a0to\u00a01.00)")
     assert "2 wells" in found.meaning
     assert found.more[1:] == ("The first without a well is number 2.",)
-    alone = answers.places(top(networks=1, p_cautious=NAN), "", HIGH, 40.0, skilled=False)
-    assert alone.number == "0.95"
-    assert alone.more[-1] == "The network has no clear skill, so that this is no better than a guess."
+    assert answers.places(top(networks=1, p_cautious=NAN), "", HIGH, 40.0, skilled=True).number == "0.95"
+
+
+def test_the_best_place_of_a_network_without_skill_has_no_probability():
+    found = answers.places(top(), "", HIGH, 40.0, skilled=False)
+    assert (found.answer, found.number) == ("39.20° N, 116.34° W", "–")
+    assert "The network has no clear skill, so its probability is not shown." in found.meaning
     assert answers.places(top()[:0], "", HIGH, 40.0, skilled=True).answer.startswith("Nowhere")
 
 

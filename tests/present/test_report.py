@@ -70,9 +70,17 @@ def test_headline_of_skill(sentences):
     assert "The most common class alone is correct for 45.0 %." in text
 
 
+def test_headline_of_tiles_by_their_sites(sentences):
+    scored = {"auc_high": 0.9, "auc_high_low": 0.8, "auc_high_high": 0.95}
+    more = {"over_network": 0.1, "over_network_low": 0.05, "over_network_high": 0.15}
+    evaluation = make_evaluation() | {"by_sites": scored | more}
+    text = sentences.headline(evaluation, 2, "above 50").striptags()
+    assert "an AUC of 0.900 (0.800 to 0.950). Difference to the score of the tile: +0.100 (+0.050 to +0.150)." in text
+
+
 def test_headline_of_no_skill(sentences):
     text = sentences.headline(make_evaluation(0.51, 0.45, 0.58, "within noise of", "below"), 2, "above 50").striptags()
-    assert "This is no skill: it is not clearly better than the 0.5 of guessing." in text
+    assert "This is not surely better than the 0.5 of guessing." in text
     assert "+0.010 (−0.050 to +0.080), worse." in text
 
 

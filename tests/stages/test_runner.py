@@ -2,15 +2,21 @@
 
 import errno
 import logging
+import resource
+import signal
+import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rasterio.env import getenv, hasenv
 
 from heatflow.errors import InputError
-from stages import _runner
+from heatflow.pipeline import code_of, imported
+from stages import SIDE_BY_SIDE, _runner
+from tests.helpers import ROOT, environment
 
 ESCAPE = "\x1b]0;owned\x07"
 
@@ -33,6 +39,7 @@ def ended(monkeypatch, capsys, error, inputs=()):
         (InputError(f"a: bad {ESCAPE}\nb: worse"), 2, "x: cannot go on:\n  a: bad \ufffd]0;owned\ufffd\n  b: worse\n"),
         (OSError(errno.ENOSPC, "No space left on device", "f"), 3, "  f: no space left on device; free some space and"),
         (PermissionError(errno.EACCES, "Permission denied", "f"), 3, "f: permission denied; check that you may write"),
+        (OSError("9 requested and 2 written"), 3, "could not be written whole (9 requested and 2 written); free some"),
         (MemoryError(), 3, "not enough memory (MemoryError)"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 3, "not enough memory"),
         (KeyboardInterrupt(), 130, "x: interrupted"),
@@ -43,6 +50,36 @@ def test_a_fault_of_the_input_or_the_machine_is_one_message_and_a_code(monkeypat
     assert got == code
     assert message in said
     assert "Traceback" not in said
+
+
+def test_ctrl_c_while_a_stage_loads_its_libraries_is_no_traceback():
+    command = [sys.executable, "-X", "importtime", "-m", "stages.tile"]
+    stage = subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )  # fmt: skip
+    assert any(line.endswith("| stages\n") for line in stage.stderr)  # has been loaded
+    stage.send_signal(signal.SIGINT)
+    assert "Traceback" not in stage.communicate()[1]
+    assert stage.returncode == -signal.SIGINT
+
+
+def test_too_little_memory_to_load_the_libraries_is_a_message_and_a_code():
+    command = [sys.executable, "-m", "stages.train"]
+    limit = partial(resource.setrlimit, resource.RLIMIT_DATA, (350_000_000, 350_000_000))  # PyTorch needs more
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 3
+    assert done.stderr.startswith("cannot go on:\n  not enough memory")
+    assert "Traceback" not in done.stderr
+
+
+def test_workers_of_the_stages_that_share_their_work_load_ahead():
+    mapping, mapped = ROOT / "heatflow/compute/mapping.py", set()
+    for path in sorted(ROOT.glob("stages/[a-z]*.py")):
+        modules = [ROOT / name for name in code_of(path, ROOT) if name.endswith(".py")]
+        if any(mapping in imported(module, ROOT) for module in modules):
+            mapped.add(path.stem)
+    assert set(SIDE_BY_SIDE) == mapped - {"bundle", "evaluate"}  # which use other parts of such modules
 
 
 def test_missing_input_is_named_with_the_command_that_makes_it(monkeypatch, capsys):

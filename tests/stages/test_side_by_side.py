@@ -40,6 +40,16 @@ def test_two_processes_give_the_bytes_of_one(finished, inputs, monkeypatch):
     assert pools == [2, 2, 2, 2]  # networks; maps, and their tests; rows of windows
 
 
+def test_a_stage_with_two_processes_says_no_more_than_with_one(finished):
+    said = []
+    for workers in ("1", "2"):
+        environment = os.environ | {"HEATFLOW_WORKERS": workers, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "stages.map"]
+        said.append(subprocess.run(command, cwd=finished.path, env=environment, capture_output=True, text=True))
+    assert said[0].returncode == 0
+    assert (said[1].stdout, said[1].stderr) == (said[0].stdout, said[0].stderr)
+
+
 def test_a_cluster_of_two_workers_gives_the_bytes_of_one_process(finished, inputs, on_cluster, monkeypatch):
     alone = checksums(finished.path)
     pools, pool = [], cluster.pool

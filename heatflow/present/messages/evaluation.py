@@ -10,7 +10,7 @@ import pandas as pd
 from heatflow.config.schema import Tile
 from heatflow.evaluation.near_wells import KNOWN
 from heatflow.evaluation.prediction_sets import PredictionSets, supported_level
-from heatflow.present.wording import percent, short, within
+from heatflow.present.wording import breakable, percent, short, signed, within
 
 
 def baseline_lines(table: pd.DataFrame, label: np.ndarray, tile: Tile, trend: bool) -> list[str]:
@@ -57,8 +57,17 @@ def evaluation_lines(metrics: dict[str, Any], table: pd.DataFrame, recall: pd.Da
         scored = metrics["baseline"].items()
         compared = [f"{words[metric, name]} {name} {scores[metric]:.3f}" for name, scores in scored]
         yield f"AUC of {what} above {binary_edge:g} mW/m2 {metrics[metric]:.3f}: {', '.join(compared)}"
+    if "by_sites" in metrics:
+        yield by_sites_line(metrics["by_sites"])
     yield f"AUC of sites by the other sites of their tile: {metrics['site_ceiling']:.3f} -> {table_path}"
     yield from recall_lines(recall)
+
+
+def by_sites_line(metrics: dict[str, Any]) -> str:
+    """AUC of tiles by what the network says of their sites, and how much more that is than two others have."""
+    others = (("over_network", "its score of the tile"), ("over_baseline", f"{metrics['baseline']} by sites"))
+    auc, *more = within(metrics, "auc_high"), *(f"{within(metrics, key, signed)} over {what}" for key, what in others)
+    return breakable(f"AUC of tiles by the network's probabilities at their sites {auc}: {', '.join(more)}")
 
 
 def recall_lines(recall: pd.DataFrame) -> Iterator[str]:
@@ -91,7 +100,7 @@ def set_lines(rule: PredictionSets, table: pd.DataFrame, path: Path) -> Iterator
         Of the file that holds it.
     """
     every = {str(name): value for name, value in table.iloc[0].items()}
-    held = within(every, "coverage", percent).replace("\N{NO-BREAK SPACE}", " ")
+    held = breakable(within(every, "coverage", percent))
     size = f"{every['mean_size']:.2f} classes on average"
     yield f"prediction sets of {rule.level:.0%} hold {held} of the sites out of fold, by {size} -> {path}"
     yield support_line(rule)
@@ -123,7 +132,8 @@ def near_lines(table: pd.DataFrame, path: Path) -> Iterator[str]:
     """
     near = table[(table["known"] == KNOWN[1]) & (table["km"] != "all")].to_dict("records")
     gains = ", ".join(f"{row['km']} km {short(row['network'])} -> {short(row['both'])}" for row in near)
-    yield f"AUC of sites, the network alone -> with the residuals of known sites that near: {gains} -> {path}"
+    if near:
+        yield f"AUC of sites, the network alone -> with the residuals of known sites that near: {gains} -> {path}"
 
 
 def evaluation_warnings(networks: int) -> Iterator[str]:

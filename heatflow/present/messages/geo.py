@@ -25,7 +25,8 @@ def region_lines(region: Region) -> Iterator[str]:
 def terrain_lines(terrain: TerrainSummary, path: Path) -> Iterator[str]:
     """Size of the terrain, and its range before and after the trend was subtracted."""
     grid, (low, high), (below, above) = terrain.grid, terrain.elevation, terrain.terrain
-    yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m, {terrain.valid:.1%} with data"
+    finer = f", interpolated from {terrain.source_pixel:.0f} m" if terrain.source_pixel > 1.5 * grid.resolution else ""
+    yield f"{grid.width} x {grid.height} pixels of {grid.resolution:g} m{finer}, {terrain.valid:.1%} with data"
     trend = f", {below:.1f} to {above:.1f} m above the regional trend" if terrain.detrended else ""
     yield f"elevation {low:.1f} to {high:.1f} m{trend} -> {path}"
     yield from (f"layer {name}: {share:.1%} with data" for name, share in terrain.layers.items())

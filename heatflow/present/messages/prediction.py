@@ -12,7 +12,9 @@ from heatflow.geo.wells import UsableWells
 from heatflow.prediction.bundle import BundleSettings
 from heatflow.prediction.prediction_map import PredictionMap
 from heatflow.prediction.well_scores import WellScores
-from heatflow.present.wording import chance, exists, percent, within
+from heatflow.present.wording import breakable, chance, exists, percent, within
+
+MOSTLY = 0.5  # share of a map in the area of applicability, below which a person is warned
 
 
 def map_lines(prediction: PredictionMap, raster: Path, places: Path) -> list[str]:
@@ -63,7 +65,19 @@ def coarseness_warnings(coarseness: float, trained: float, same: float) -> Itera
     if coarseness < 1 / same:
         yield (
             f"the raster shows finer forms than that of training ({trained:.0f} m), which the networks have never "
-            "seen: compare with the same raster averaged to that pixel"
+            f"seen: compare with the same raster averaged to that pixel (gdalwarp -tr {trained:.0f} {trained:.0f} "
+            "-r average, for a raster in metres)"
+        )
+
+
+def applicability_warnings(prediction: PredictionMap) -> Iterator[str]:
+    """What it means where much of a map lies outside the area of applicability."""
+    inside = prediction.summary()["inside_applicability"]
+    if inside < MOSTLY:
+        none = "; there is no best place" if prediction.places.empty else ""
+        yield (
+            f"only {inside:.1%} of the map lie in the area of applicability: elsewhere the terrain is unlike that of "
+            f"training, and probabilities are not to be used{none}"
         )
 
 
@@ -128,13 +142,17 @@ def _score_lines(metrics: dict[str, Any], tile: Tile, level: float) -> Iterator[
         yield "no site can be scored: every network was trained on its tile or terrain around it"
         return
     for name, what in (("site_auc", f"{metrics['sites']} sites"), ("auc_high", f"{metrics['tiles']} tiles")):
-        yield f"AUC of {what} above {tile.binary_edge:g} mW/m2: {within(metrics, name)}".replace(
-            "\N{NO-BREAK SPACE}", " "
+        ranked = f"AUC of {what} above {tile.binary_edge:g} mW/m2: "
+        yield ranked + (
+            breakable(within(metrics, name)) if exists(metrics[name]) else "none, all are on one side of it"
         )
-    held_by = within(metrics, "set_coverage", percent).replace("\N{NO-BREAK SPACE}", " ")
-    yield f"prediction sets of {level:.0%} hold {held_by} of the sites, by {metrics['set_size']:.2f} classes on average"
-    if held := metrics["sites_in_training_area"]:
-        yield f"{held} sites lie where some networks were trained; only the other networks predict and score them"
+    if "near_wells_gain" in metrics and exists(metrics["near_wells_auc"]):
+        near, alone = (breakable(within(metrics, name)) for name in ("near_wells_auc", "wells_alone_auc"))
+        yield f"with all other sites known: AUC of sites {near}, by these sites alone {alone}"
+    held = breakable(within(metrics, "set_coverage", percent))
+    yield f"prediction sets of {level:.0%} hold {held} of the sites, by {metrics['set_size']:.2f} classes on average"
+    if learnt := metrics["sites_in_training_area"]:
+        yield f"{learnt} sites lie where some networks were trained; only the other networks predict and score them"
     else:
         yield "no site took part in training"
     if left := metrics["sites_not_scored"]:

@@ -57,9 +57,11 @@ def test_tiles_name_classes_and_wells_in_no_tile():
 
 
 def test_terrain_says_its_trend_only_where_one_was_subtracted():
-    plain = TerrainSummary(GRID, 0.5, (1, 2), (1, 2), False, 200.0)
+    plain = TerrainSummary(GRID, 0.5, (1, 2), (1, 2), False, 1.0)
     assert list(messages.terrain_lines(plain, Path("t.tif"))) == [
         "100 x 100 pixels of 1 m, 50.0% with data", "elevation 1.0 to 2.0 m -> t.tif",
     ]  # fmt: skip
-    detrended = TerrainSummary(GRID, 0.5, (1, 2), (-1, 1), True, 200.0)
+    coarse = TerrainSummary(GRID, 0.5, (1, 2), (1, 2), False, 200.0)
+    assert "pixels of 1 m, interpolated from 200 m, 50.0%" in next(messages.terrain_lines(coarse, Path("t.tif")))
+    detrended = TerrainSummary(GRID, 0.5, (1, 2), (-1, 1), True, 1.0)
     assert "-1.0 to 1.0 m above the regional trend" in list(messages.terrain_lines(detrended, Path("t.tif")))[1]

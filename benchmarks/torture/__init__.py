@@ -1,0 +1,1 @@
+"""Attack the stages and ``heatflow predict``, and count how they end."""
