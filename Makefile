@@ -15,7 +15,7 @@
 # make calibration    how often the verdict on structure errs, on 80 regions whose answer is known (two hours)
 # make greatbasin ELEVATION=... WELLS=...  the Great Basin from raw files (six minutes): benchmarks/greatbasin.json
 # make torture   damaged files and bundles, odd params and words, kills, full disk, little memory (an hour): benchmarks/ABUSE.md
-# make bench     side-by-side measurements (about ten minutes, 15 GB of disk for a while)
+# make bench     side-by-side measurements (half an hour, 15 GB of disk for a while)
 
 PYTHON ?= python3
 VENV := .venv

@@ -34,7 +34,7 @@ def map_figure(elevation: np.ndarray, prediction: PredictionMap) -> Figure:
         axes.imshow(shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
         _draw_layer(axes, layer, prediction, colours, most, label)
         axes.set(xlim=(0, width), ylim=(0, height), aspect="equal", xlabel="km east of the corner")
-        north_arrow(axes)
+    north_arrow(right)  # the left one has numbers
     for outline, rank in zip(places.geometry, places["rank"], strict=True):
         x, y = (outline.centroid.x - west) / 1000, (outline.centroid.y - south) / 1000
         box = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "black", "lw": 0.7}

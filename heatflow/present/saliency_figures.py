@@ -90,7 +90,7 @@ def maps_figure(result: MethodMaps, tiles: ExplainedTiles, target: str | int) ->
             _draw_example(axes, elevation, result.maps[example], tiles.resolution)
     scale = ScalarMappable(Normalize(-1, 1), SALIENCY_COLOURS)
     bar = figure.colorbar(scale, ax=grid, orientation="horizontal", shrink=0.4, aspect=40, pad=0.01)
-    title = f"{TITLES[result.method]} of {tiles.tile.explained(target)}"
+    title = f"{TITLES[result.method]} of {tiles.tile.explained(target)}".replace("m2", "m²")
     bar.set_label(f"{title}, as a share of the tile's 99th percentile of size")
     return figure
 
@@ -260,7 +260,7 @@ def _as_steep(axes: Axes, feature: str, scores: dict[str, dict], methods: dict[s
     axes.axhline(len(methods) - 0.5, color=GUIDE, lw=0.8)
     axes.set_yticks(range(len(order)), [STYLES[name][2] for name in order])
     axes.set_ylim(len(order) - 0.5, -0.9)
-    axes.margins(x=0.15)
+    axes.margins(x=0.25)
     axes.set_xlabel(f"AUC on {feature} among equally steep terrain\n(open: failed a sanity check)")
     axes.set_title(
         "2. Do maps point at them better than maps that\nneed no network? By how much than the best?", fontsize=10
@@ -276,7 +276,7 @@ def _reproducibility(axes: Axes, methods: dict[str, dict]) -> None:
         _write(axes, (head + again) / 2, place, scores, "beyond_head")
     axes.set_yticks(range(len(methods)), [STYLES[name][2] for name in methods])
     axes.set_ylim(len(methods) - 0.5, -0.6)
-    axes.margins(x=0.2)
+    axes.set_xlim(-1.5, 1.5)  # room for words
     axes.set_xlabel("rank correlation with another network's map\n(open: with that of a random head)")
     axes.set_title("3. Do maps agree between networks\nbetter than with a random head?", fontsize=10)
 
