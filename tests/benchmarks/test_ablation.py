@@ -1,5 +1,7 @@
 """The table of the report's experiments: paired differences, names that change with the code, no paths of a machine."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import yaml
 from benchmarks import ablation
 from heatflow.config.load import load
 from heatflow.config.schema import Params
+from tests.docs.numbers import staged
 from tests.helpers import params_with
 
 
@@ -50,6 +53,17 @@ def test_a_difference_that_the_luck_of_training_explains_is_within_noise():
     assert lucky["accuracy_more"] == sure["accuracy_more"] == pytest.approx(0.1)
     assert lucky["accuracy_more_high"] - lucky["accuracy_more_low"] > 0.3  # four errors of a mean of two, 0.1 each
     assert ablation._change(lucky, "accuracy_more", 100).endswith("within noise")
+
+
+def test_the_page_has_a_row_for_each_baseline_of_an_evaluation():
+    label = np.zeros(4, dtype=int)
+    result = run_of(label, label, np.arange(4))
+    evaluation = staged("metrics/evaluation.json")
+    lines = ablation._baselines(dataclasses.replace(result, evaluation=evaluation))
+    (row,) = (line for line in lines if line.startswith("| count"))
+    auc = evaluation["baseline"]["count"]
+    assert [cell.strip() for cell in row.split("|")][2:4] == [f"{auc['auc_high']:.3f}", f"{auc['site_auc']:.3f}"]
+    assert len(lines) == 5 + len(evaluation["baseline"])
 
 
 def test_every_row_is_a_change_that_params_allow(tmp_path):
