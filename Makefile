@@ -5,7 +5,7 @@
 # make dvc       the deps of dvc.yaml, from the imports of each stage
 # make docs      docs/params.md, from the typed params, and the site of all pages and docstrings in site/
 # make fetch     public data by name, such as make fetch SOURCE=ghfdb; without SOURCE the list of them
-# make compare   the headline metrics of all experiments; KEEP='train.lr|augment.flip' for other params beside them
+# make compare   the headline metrics of the experiments since the last commit; KEEP='train.lr|augment.flip' for other params beside them
 # make ablation  the report's experiments on the demo (an hour): benchmarks/ABLATION_demo.md; another region by
 #                make ablation REGION=name SET='-S data.elevation=... -S data.wells=...'
 # make learning-curve  skill at a quarter, half, three quarters and all of the training tiles of the last run (an hour)

@@ -89,7 +89,7 @@ def kill(campaign: Campaign, project: Project, name: str, number: signal.Signals
     resumed = code = 0
     if saved:  # `dvc repro` itself would take the outputs of the run before from its cache
         code = project.again(*FORCED, name)
-        resumed = project.log.read_text().count("goes on after epoch")
+        resumed = project.log.read_text().count("went on after epoch")
     code = project.again(*REPRO) or code
     now = contents(project.folder)
     differs = [file for file in project.whole if now.get(file) != project.whole[file]]

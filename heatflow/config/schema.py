@@ -203,6 +203,7 @@ class Split(Section):
     optimism: bool = False
     """also train with folds of random tiles, to measure how much they flatter the scores; takes twice the time"""
     seed: Seed = 1
+    """of the deal of blocks to folds and of bootstrap draws"""
 
 
 class Normalize(Section):
@@ -230,9 +231,10 @@ class Model(Section):
     layout: Literal["compact", "report"] = "compact"
     """compact: pools and normalises early in each block, and ends in a wide head; report: as the report has it"""
     channels: Annotated[list[Count], Field(min_length=1, max_length=6)] = [32, 64, 64]
-    """of each NiN block"""
+    """of each NiN block, one to six"""
     batch_norm: bool = True
-    """batch normalisation after each convolution but the last"""
+    """batch normalisation: compact, after the first convolution of each block and of the head; report, after each but
+    the last"""
     pooling: Literal["mean", "log_mean_exp"] = "log_mean_exp"
     """of the class maps of a tile into its scores. mean: as in the report; log_mean_exp: small parts with a high score
     count for more than their area, as the largest residual does"""
@@ -250,15 +252,19 @@ class Recipe(Section):
     """How one network is trained."""
 
     epochs: int = Field(26, ge=1, le=100_000)
+    """passes over the training tiles"""
     batch_size: Count = 20
     """tiles"""
     lr: PositiveFloat = Field(0.005, le=10)
     """learning rate (peak, where the schedule changes it)"""
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """sgd: as in the report"""
     momentum: float = Field(0, ge=0, lt=1)
     """of sgd"""
     weight_decay: float = Field(0.05, ge=0, le=1)
+    """pull of the weights towards 0"""
     schedule: Literal["constant", "one_cycle", "cosine"] = "one_cycle"
+    """of the learning rate; constant: as in the report"""
     site_weight: float = Field(0.3, ge=0, le=100)
     """of the loss at the sites in a patch, beside that of its class; 0, or without augment.resample: networks learn
     from classes of tiles alone"""
@@ -271,7 +277,7 @@ class Recipe(Section):
 
 class Train(Recipe):
     dropout: float = Field(0.1, ge=0, lt=1)
-    """after each NiN block but the last"""
+    """share of values that are dropped after each NiN block in training"""
     loss: Literal["cross_entropy", "ordinal", "two_stage"] = "cross_entropy"
     """ordinal: of passing each edge given the one before; two_stage: low or high first, then within"""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
@@ -279,10 +285,11 @@ class Train(Recipe):
     compile: Literal["auto"] | bool = "auto"
     """torch.compile; auto: on a GPU, for runs long enough to pay for it"""
     seed: Seed = 1
+    """of first weights, order of tiles, patches and dropout"""
     seeds: int = Field(3, ge=1, le=100)
     """networks of each fold, from seeds of their own, that vote together"""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
-    """auto: a GPU where there is one"""
+    """auto: a GPU where there is one; else cpu, cuda, cuda:<number> or mps"""
 
 
 class Saliency(Section):
@@ -295,7 +302,7 @@ class Saliency(Section):
     per_class: bool = False
     """whether each raster also has a band for each class"""
     draws: int = Field(9999, ge=999, le=100_000)
-    """random swaps of the maps between tiles, that associations are compared with; p-values are corrected for some 350
+    """random swaps of the maps between tiles, that associations are compared with; p-values are corrected for some 300
     tests, so that with fewer none can be significant"""
     smooth_shifts: int = Field(1, ge=1, le=12)
     """average maps over this many shifts along each axis, each also turned by half; best a multiple of 3; 1: plain
