@@ -46,8 +46,10 @@ def measure(files: dict[str, str | None], folder: Path) -> dict[str, Any]:
     """Metrics of a run in a folder."""
     run_stages(folder, params_of(files), STAGES)
     tables = {name: pd.read_csv(folder / at.TABLES / f"{name}.csv") for name in TABLES}
+    of_sites = pd.read_csv(folder / at.TABLES / "baselines.csv").query("metric == 'site_auc'")
     return {
         "evaluation": read_json(folder / at.EVALUATION), "saliency": read_json(folder / at.METRICS / "saliency.json"),
+        "site_verdicts": of_sites.set_index("prediction")["verdict"].dropna().to_dict(),
         **{name: table.to_dict("records") for name, table in tables.items()},
     }  # fmt: skip
 

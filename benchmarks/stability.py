@@ -91,16 +91,20 @@ def page(table: pd.DataFrame) -> str:
     """The table of spreads, for each processor, and the table of conclusions."""
     numbers = [name for name in NUMBERS if name in table]
     spread = [
-        (name, kind, *(f"{value:.3f}" for value in (of.iloc[0], of.mean(), of.std(), of.min(), of.max())))
+        (name, kind, *(f"{value:.3f}" for value in (of.get("seed 1"), of.mean(), of.std(), of.min(), of.max())))
         for name in numbers
-        for kind, of in table.astype({name: float}).groupby("processor", sort=False)[name]
+        for kind, of in table.set_index("run").astype({name: float}).groupby("processor", sort=False)[name]
+        if "seed 1" in of
     ]
+    kinds = table[["processor", "key"]].value_counts(sort=False).reset_index().itertuples(index=False)
+    made = [f"- {kind}: {runs} runs (digest of code, params and inputs: {key})" for kind, key, runs in kinds]
     words = [name for name in table.columns if name not in (*numbers, "processor", "key", "run")]
     counted = [(name, _counted(table[name]), "no" if table[name].nunique() == 1 else "**yes**") for name in words]
     lines = [
         "# Do conclusions hang on a seed or a machine?", "",
-        f"`make stability`: {len(table)} runs of train, evaluate and saliency on the demo region, on each processor",
-        f"one with {', '.join(table['run'].unique())}. AVX2 stands for a processor without AVX-512.", "",
+        "`make stability`: runs of train, evaluate and saliency on the demo region, one with each of",
+        f"{'; '.join(table['run'].unique())}. AVX2 stands for a processor without AVX-512.", "",
+        *made, "",
         *markdown_table(("number", "processor", "seed 1", "mean", "deviation", "least", "largest"), spread), "",
         *markdown_table(("conclusion", "in so many runs", "changes"), counted),
     ]  # fmt: skip

@@ -36,7 +36,7 @@ from heatflow.prediction.bundle import FIXED, MANIFEST, Bundle, RegionFiles
 from heatflow.prediction.near_wells import NO_SITES, KnownSites
 from heatflow.prediction.places import OUTSIDE, PlaceTask, Squares, place_table, predict_squares
 from heatflow.prediction.prediction_map import CACHE, MapTask, PredictionMap, Region, predict_map
-from heatflow.prediction.well_scores import WellScores, score_wells
+from heatflow.prediction.well_scores import WellScores, WellTiles, score_wells
 from heatflow.present.map_files import write_map
 from heatflow.present.messages import prediction as messages
 from heatflow.present.terminal import GDAL, library_messages, progress, say, warn
@@ -163,10 +163,13 @@ def _predict_region(
     files: RegionFiles, settings: Settings, bundle: Bundle, places: geopandas.GeoDataFrame, kept: Checkpoints
 ) -> tuple[PredictionMap, pd.DataFrame, WellScores | None]:
     """The map, the table of places, and the scores on wells where there are some."""
+    points, found = PlaceTask(files, bundle.settings.filter.min_valid), None
+    if files.wells is not None:  # wells that cannot be used are refused before the long work
+        rules = bundle.settings.tile, bundle.settings.filter
+        found = WellTiles.from_wells(read_features(files.wells), points.opened, *rules)
     prediction = _predict_map(files, settings, bundle, kept)
-    points = PlaceTask(files, bundle.settings.filter.min_valid)
     table = predict_places(points, places, bundle.settings.sets)
-    scores = _score(points, bundle, files.wells, settings.map.near_wells)
+    scores = _score(points, bundle, found, settings.map.near_wells)
     if settings.map.near_wells and scores is not None:
         above = f"above_{bundle.settings.tile.binary_edge:g}"
         known = KnownSites.fit(scores.sites, scores.sites[above].to_numpy(), bundle.settings.tile.binary_edge)
@@ -409,12 +412,12 @@ def _near_wells(known: KnownSites, table: pd.DataFrame, places: geopandas.GeoDat
     return table.assign(near_wells=near)
 
 
-def _score(task: PlaceTask, bundle: Bundle, wells: Path | None, near_wells: bool) -> WellScores | None:
-    if wells is None:
+def _score(task: PlaceTask, bundle: Bundle, found: WellTiles | None, near_wells: bool) -> WellScores | None:
+    if found is None:
         return None
     with progress(0, "wells", "part") as bar:
-        rules = bundle.settings.filter, bundle.settings.block_size, bundle.settings.sets
-        return score_wells(task, read_features(wells), *rules, near_wells, on_done=bar.update)
+        rules = bundle.settings.block_size, bundle.settings.sets
+        return score_wells(task, found, *rules, near_wells, on_done=bar.update)
 
 
 def _write(request: Request, bundle: Bundle, inputs: Inputs, prediction: PredictionMap, places: pd.DataFrame,

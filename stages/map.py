@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from heatflow.errors import InputError
 from heatflow.io import atomic, rasters, text, vectors
 from heatflow.learning.engine import Engine
 from heatflow.learning.fold_data import FoldData
 from heatflow.prediction.ensemble import tile_statistics
-from heatflow.prediction.near_wells import KnownSites
+from heatflow.prediction.near_wells import NO_SITES, KnownSites
 from heatflow.prediction.prediction_map import MapFiles, MapTask, Region, predict_map
 from heatflow.present import figures, map_figure
 from heatflow.present.map_files import write_map
@@ -35,6 +36,8 @@ def main() -> None:
         files = MapFiles(TERRAIN, WELLS, FOLD_DATA, MODELS, p.tile, step, buffer, engine, statistics)
         task = MapTask(files, p.filter.min_valid, sites=p.map.near_wells)
         region: Region = task.opened
+        if p.map.near_wells and not region.ensemble.has_sites:
+            raise InputError(NO_SITES)
         with progress(len(region.windows.starts(region.windows.grid.height)), "map", "row of windows") as bar:
             prediction = predict_map(task, p.map.top, bar.update)
         if p.map.near_wells:

@@ -319,6 +319,15 @@ def geographic():
     return make_raster("degrees.tif", RAMP, crs="EPSG:4326", transform=from_origin(-117, 40, 0.002, 0.002))
 
 
+def test_wells_that_no_tile_holds_are_refused_before_the_map_is_computed(finished, inputs, capsys, monkeypatch):
+    monkeypatch.setattr(predict, "predict_map", lambda *_: pytest.fail("the map was begun"))
+    right = LEFT + 79.5 * 200  # of the last whole tile of 11 pixels
+    wells = make_wells("right.fgb", [right] * 3, [TOP - 500, TOP - 900, TOP - 1300], residual=[1.0, 2.0, 3.0])
+    assert run(inputs["elevation"], "out", "--wells", wells) == 2
+    assert "no tile holds" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 @pytest.mark.parametrize(
     ("raster", "more", "message"),
     [

@@ -20,7 +20,7 @@ from heatflow.compute import preload
 from heatflow.compute.memory import keep_freed_memory
 
 RESERVE = 1e9  # bytes of memory left to everything else
-_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")  # of a container
+_LIMIT, _USED, _PARTS = (Path("/sys/fs/cgroup") / f"memory.{name}" for name in ("max", "current", "stat"))  # container
 
 
 def workers(items: int, memory: float, most: int | None = None) -> int:
@@ -45,7 +45,9 @@ def free_memory() -> float:
     """Bytes that processes can still take, of the machine or of the container that this runs in."""
     free = float(psutil.virtual_memory().available)
     if _LIMIT.exists() and (limit := _LIMIT.read_text().strip()).isdigit():
-        free = min(free, float(limit) - float(_USED.read_text()))
+        parts = dict(line.split() for line in _PARTS.read_text().splitlines()) if _PARTS.exists() else {}
+        files = float(parts.get("inactive_file", 0))  # read lately; the kernel gives them up where memory is short
+        free = min(free, float(limit) - float(_USED.read_text()) + files)
     return free
 
 

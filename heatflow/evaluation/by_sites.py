@@ -145,16 +145,21 @@ def by_sites(target: Target, compared: dict[str, Prediction], members: np.ndarra
         tiles = [tile_probabilities(p, label, of_tile, target.fold) for p in sites]
         return Prediction(np.array(tiles), sites[:, :, first:].sum(axis=2))
 
+    def told_high(own: np.ndarray) -> Prediction:
+        """High or not is all that a baseline of sites knows."""
+        tiles = np.zeros((len(own), len(target.label), tile.n_classes))
+        for k, p in enumerate(own):
+            both = np.column_stack([1 - p, p])
+            tiles[k][:, [0, -1]] = tile_probabilities(both, (label >= first).astype(int), of_tile, target.fold)
+        return Prediction(tiles, own)
+
     p_high = pd.DataFrame(members[:, :, first:].sum(axis=2).T).groupby(of_tile).idxmax()
     hottest = np.array([sites[p_high[k]] for k, sites in enumerate(members)])
     both = {OURS: told(members), "network": compared["network"]}
     both |= {HOTTEST: Prediction(hottest, both[OURS].sites)}
     for name in [name for name in compared if name in ("constant", *TERRAIN, *OF_SITES)]:
-        sites = compared[name].tiles[:, of_tile]
-        if (own := compared[name].sites) is not None:  # high or not is all that is known
-            sites = np.zeros_like(sites)
-            sites[:, :, 0], sites[:, :, -1] = 1 - own, own
-        both[f"{name}{BY}"] = told(sites)
+        own = compared[name].sites
+        both[f"{name}{BY}"] = told(compared[name].tiles[:, of_tile]) if own is None else told_high(own)
     table = compare(target, both, seed)
     ours = table["prediction"].str.startswith("network") | table["metric"].isin(RANKS)
     return table[ours & (table["prediction"] != CEILING)]

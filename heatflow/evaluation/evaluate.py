@@ -18,7 +18,7 @@ from heatflow.evaluation.predictions import Predictions
 from heatflow.evaluation.skill import auc, recall, reliability, scores, success_rate
 from heatflow.geo.distances import to_other_groups
 from heatflow.geo.labels import STATISTICS, classify
-from heatflow.geo.sites import CELL, kept_sites
+from heatflow.geo.sites import CELL, each_once, kept_sites
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import COMPARED, block_of
 
@@ -117,7 +117,8 @@ def evaluate(data: FoldData, sites: geopandas.GeoDataFrame, predictions: Predict
         "by_sites": told,
         "recall": recall(label, probability, tile.class_names),
     }
-    tables |= {"seeds": _seeds(target, data, predictions), "drilling": _drilling(target, compared, there, split.seed)}
+    drilling = _drilling(target, compared, there, tile, split.seed)
+    tables |= {"seeds": _seeds(target, data, predictions), "drilling": drilling}
     tiles = table.assign(fold=fold, predicted=predicted, **dict(zip(tile.class_columns, probability.T, strict=True)))
     scored = there.assign(fold=fold[of_tile], **_site_columns(predictions, tile))
     matrix = confusion_matrix(label, predicted, labels=range(tile.n_classes))
@@ -137,7 +138,7 @@ def _curves(target: Target, probability: dict[str, np.ndarray], tile: Tile) -> d
     }
 
 
-def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.GeoDataFrame,
+def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.GeoDataFrame, tile: Tile,
               seed: int) -> pd.DataFrame:  # fmt: skip
     """`replay` of the network, of the number of wells, and of the distance to hot sites of other blocks."""
     network = compared["network"]
@@ -146,8 +147,10 @@ def _drilling(target: Target, compared: dict[str, Prediction], sites: geopandas.
     p = (of_tiles if network.sites is None else network.sites).mean(axis=0)
     place = sites[["row", "col"]].to_numpy() * CELL
     wells = sites["n_wells"].to_numpy(dtype=np.float64)
-    rules = {"network": p, "number of wells": wells, "distance to hot sites": -to_other_groups(place, block, high)}
-    return replay(high, block, rules, seed)
+    once = each_once(sites, tile)
+    nearest = to_other_groups(place, block, known=high & once)
+    rules = {"network": p, "number of wells": wells, "distance to hot sites": -nearest}
+    return replay(high[once], block[once], {name: value[once] for name, value in rules.items()}, seed)
 
 
 def _site_columns(predictions: Predictions, tile: Tile) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from heatflow.evaluation.prediction_sets import PredictionSets, coverage, sets_o
 from heatflow.evaluation.predictions import Predictions
 from heatflow.geo.distances import distance_class, to_other_tiles, to_training
 from heatflow.geo.labels import classify
-from heatflow.geo.sites import kept_sites
+from heatflow.geo.sites import each_once, kept_sites
 from heatflow.learning.fold_data import FoldData
 from heatflow.learning.folds import block_of
 
@@ -75,10 +75,13 @@ def evaluate_sites(data: FoldData, sites: geopandas.GeoDataFrame, predictions: P
         "area of applicability": _named(np.where(inside[of_tile], 0, 1), ["inside", "outside"]),
     }
     p_high = p[:, tile.first_high :].sum(axis=1)
-    measured = residual > tile.binary_edge, p_high, place, of_tile, fold[of_tile], block
+    once = each_once(there, tile)
+    high, tile_of = (residual > tile.binary_edge)[once], of_tile[once]
     tables = {
         "prediction_sets": coverage(sets, label, of_tile, block, groups, split.seed),
-        "near_wells": near_wells_table(*measured, split.seed),
+        "near_wells": near_wells_table(
+            high, p_high[once], place[once], tile_of, fold[tile_of], block[once], split.seed
+        ),
     }
     return SiteEvaluation(PredictionSets.fit(p, label, of_tile, block), tables)
 

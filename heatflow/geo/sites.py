@@ -9,6 +9,7 @@ import geopandas
 import numpy as np
 import pandas as pd
 
+from heatflow.config.schema import Tile
 from heatflow.grid.grids import TileGrid
 
 CELL = 2_000.0  # m, edge of a site
@@ -62,6 +63,18 @@ def kept_sites(sites: geopandas.GeoDataFrame, tile: np.ndarray) -> tuple[geopand
     """The sites of some tiles, in their order, and the place of the tile of each among those tiles, int (m,)."""
     there = sites[sites["tile"].isin(tile)].reset_index(drop=True)
     return there, pd.Index(tile).get_indexer(there["tile"])
+
+
+def each_once(sites: pd.DataFrame, tile: Tile) -> np.ndarray:
+    """Whether each site is the first of its cell, bool (m,), where tiles overlap; True for all where they do not.
+
+    Overlapping tiles share wells. Without this a site would have itself among its known neighbours.
+
+    >>> sites = pd.DataFrame({"row": [0, 0, 1], "col": [5, 5, 5]})
+    >>> each_once(sites, Tile(stride=100)).tolist(), each_once(sites, Tile()).tolist()
+    ([True, False, True], [True, True, True])
+    """
+    return ~sites.duplicated(["row", "col"]).to_numpy() if tile.step < tile.size else np.full(len(sites), True)
 
 
 def site_weight(tile: np.ndarray) -> np.ndarray:

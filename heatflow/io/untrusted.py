@@ -396,7 +396,7 @@ def promised_features(path: Path) -> int:
     ValueError
         More than its length can hold.
     """
-    promised = pyogrio.read_info(path)["features"]
+    promised = max(0, pyogrio.read_info(path)["features"])  # GDAL says -1 of an empty table
     if promised * LEAST_FEATURE > path.stat().st_size:
         raise ValueError(f"it promises {promised:,} features, more than its length can hold")
     return promised

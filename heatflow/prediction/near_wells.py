@@ -14,6 +14,7 @@ from heatflow.config.schema import Tile
 from heatflow.errors import InputError
 from heatflow.evaluation.near_wells import corrected
 from heatflow.geo.kriging import Covariance
+from heatflow.geo.sites import each_once
 from heatflow.prediction.prediction_map import PredictionMap
 
 NO_SITES = "map.near_wells: the networks have no maps of sites; train them with train.site_weight above 0"
@@ -57,6 +58,7 @@ class KnownSites:
         columns = tile.class_columns[tile.first_high :]
         if not set(columns) <= set(sites):
             raise InputError(NO_SITES)
+        sites = sites[each_once(sites, tile)]
         return cls.fit(sites, sites[columns].to_numpy(dtype=np.float64).sum(axis=1), tile.binary_edge)
 
     def correct(self, p_high: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -73,7 +73,14 @@ class WellTiles:
 
     @classmethod
     def from_wells(cls, wells: geopandas.GeoDataFrame, region: Region, tile: Tile, rules: Filter) -> "WellTiles":
-        """Lay tiles over the wells, side by side, so that each site is in one."""
+        """Lay tiles over the wells, side by side, so that each site is in one.
+
+        Raises
+        ------
+        InputError
+            No tile holds wells, or none that does has enough terrain.
+        """
+        tile = tile.model_copy(update={"stride": None})
         labelled = LabelledTiles.from_wells(wells, region.windows.grid, tile)
         tiles, table = labelled.tiles, labelled.table
         tops, lefts = tiles.corners(table["row"].to_numpy(), table["col"].to_numpy())
@@ -81,6 +88,8 @@ class WellTiles:
             pixels = (read_around(terrain, *corner, tile.size, 0)[0] for corner in zip(tops, lefts, strict=True))
             described = pd.concat([data_statistics(each.reshape(1, -1)) for each in pixels], ignore_index=True)
         kept = table[(low_data(described, rules) == "").to_numpy()].reset_index(drop=True)
+        if kept.empty:
+            raise InputError("data.wells: no tile that holds wells has enough terrain to be predicted")
         return cls(
             tiles, kept, *kept_sites(group_sites(wells, tiles, kept["tile"].to_numpy()), kept["tile"].to_numpy())
         )
@@ -93,8 +102,8 @@ class WellTiles:
         return Squares(*corners, middle), Squares.around(*place, self.tiles.grid, self.tiles.size)
 
 
-def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, block_size: int, sets: PredictionSets,
-                near_wells: bool = False, on_done: Callable[[], object] = lambda: None) -> WellScores:  # fmt: skip
+def score_wells(task: PlaceTask, found: WellTiles, block_size: int, sets: PredictionSets, near_wells: bool = False,
+                on_done: Callable[[], object] = lambda: None) -> WellScores:  # fmt: skip
     """Score predictions on wells.
 
     The sites of a tile are scored by the networks that were trained on nothing of it and of the squares around them,
@@ -103,10 +112,8 @@ def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, b
     Parameters
     ----------
     task : PlaceTask
-    wells : GeoDataFrame
-        Points with ``residual``, mW/m2, in the CRS of the terrain.
-    rules : Filter
-        Which tiles hold enough terrain.
+    found : WellTiles
+        Of the wells.
     block_size : int
         Edge of the blocks that intervals are drawn from, tiles.
     sets : PredictionSets
@@ -118,17 +125,9 @@ def score_wells(task: PlaceTask, wells: geopandas.GeoDataFrame, rules: Filter, b
     Returns
     -------
     WellScores
-
-    Raises
-    ------
-    InputError
-        No tile holds wells.
     """
     region: Region = task.opened
     tile = region.ensemble.tile.model_copy(update={"stride": None})
-    found = WellTiles.from_wells(wells, region, tile, rules)
-    if not len(found.sites):
-        raise InputError("data.wells: no tile that holds wells has enough terrain to be predicted")
     of_tiles, of_sites = (predict_squares(task, squares, on_done) for squares in found.squares())
     able = np.isfinite(of_sites.sites[:, :, 0])
     enough = of_sites.valid >= task.min_valid

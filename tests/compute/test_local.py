@@ -47,7 +47,10 @@ def test_the_limit_of_a_container_counts_as_the_memory_of_the_machine(tmp_path, 
     machine = local.free_memory()
     limit.write_text("3000000\n")
     used.write_text("1000000\n")
+    monkeypatch.setattr(local, "_PARTS", tmp_path / "stat")
     assert local.free_memory() == 2_000_000
+    (tmp_path / "stat").write_text("anon 600000\ninactive_file 400000\n")
+    assert local.free_memory() == 2_400_000
     limit.write_text("max\n")
     assert local.free_memory() == pytest.approx(machine, rel=0.5)
 

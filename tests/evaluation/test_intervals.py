@@ -113,6 +113,17 @@ def test_too_few_blocks_give_no_interval_and_no_verdict():
     assert set(rows(table, "constant")["verdict"]) == {TOO_FEW}
 
 
+def test_draws_without_a_high_tile_leave_what_could_be_detected():
+    target = make_target()
+    few = np.flatnonzero(target.label >= target.first_high)[:3]  # many draws of blocks hold none of them
+    label = np.zeros_like(target.label)
+    label[few] = target.label[few]
+    target = replace(target, label=label)
+    network, guess = (Prediction(guesses(target, seed)) for seed in (1, 2))
+    row = rows(compare(target, {"network": network, "one": guess}, 0), "one").loc["auc_high"]
+    assert 0 < row["detectable"] < 1
+
+
 def test_verdicts_tell_skill_from_luck():
     target = make_target()
     one, two = (Prediction(guesses(target, seed)) for seed in (5, 6))

@@ -19,6 +19,11 @@ def test_rows_keep_their_order_and_bytes_depend_on_the_table_alone(tmp_path, tab
     assert plain["residual"].tolist() == [1, 2]
 
 
+def test_a_table_without_rows_is_read_as_such(tmp_path, table):
+    write_features(tmp_path / "none.fgb", table[:0], "wells")
+    assert len(read_features(tmp_path / "none.fgb")) == len(read_table(tmp_path / "none.fgb")) == 0
+
+
 def test_table_cut_short_is_damaged_and_not_a_shorter_table(tmp_path, write_wells):
     table = geopandas.read_file(write_wells(np.arange(50.0), np.arange(50.0), residual=np.arange(50.0)))
     write_features(tmp_path / "t.fgb", table, "t")

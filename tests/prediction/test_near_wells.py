@@ -18,10 +18,13 @@ def sites(x, y, residual, **columns):
 
 
 def test_residuals_are_those_of_sites_that_are_predicted(tile):
-    table = sites([0, 1, 2], [0, 0, 0], [51.0, 50.0, 60.0], p0=[0.75, 0.75, np.nan], p1=[0.25, 0.25, np.nan])
+    place = {"row": [0, 1, 2], "col": 0}
+    table = sites([0, 1, 2], [0, 0, 0], [51.0, 50.0, 60.0], **place, p0=[0.75, 0.75, np.nan], p1=[0.25, 0.25, np.nan])
     known = KnownSites.out_of_fold(table, tile)
     assert known.residual.tolist() == [0.75, -0.25]
     assert known.place.tolist() == [[0, 0], [1, 0]]
+    overlapping = pd.concat([table, table])  # a well of two tiles is known once
+    assert len(KnownSites.out_of_fold(overlapping, tile.model_copy(update={"stride": tile.size // 2})).place) == 2
     with pytest.raises(InputError, match=r"^map\.near_wells: .*train\.site_weight above 0$"):
         KnownSites.out_of_fold(table.drop(columns=["p1"]), tile)
 

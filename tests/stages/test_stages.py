@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from heatflow import cli
 from tests.helpers import LEFT, RAMP, STAGES, TINY, TOP
 
 
@@ -358,7 +359,9 @@ def test_known_sites_are_two_more_layers_of_the_map(finished, inputs):
 def test_other_losses_and_tiles_of_the_grid_go_through(finished, inputs, loss):
     changes = TINY | {"data": inputs, "train": {"epochs": 1, "loss": loss}, "augment": {"resample": False}}
     changes["saliency"] = {"methods": ["gradient"]}
-    finished.run_all(("train", "evaluate", "saliency", "map"), **changes)
+    finished.run_all(("train", "evaluate", "saliency", "map", "bundle", "report"), **changes)
+    predicted = ["predict", "--model", "data/bundle", "--elevation", inputs["elevation"], "--out", "elsewhere"]
+    assert cli.main(predicted) == 0  # a bundle of networks that learnt from tiles holds no wells of training areas
 
 
 def test_relu_head_and_a_loss_that_needs_negative_scores_are_refused(workspace, capsys):
