@@ -18,7 +18,7 @@ import rasterio
 import yaml
 from rasterio.warp import transform_bounds
 
-from benchmarks.measure import run_stages
+from benchmarks.measure import processor, run_stages
 from heatflow.io.text import read_json, write_json
 from stages import _paths as at
 
@@ -51,6 +51,16 @@ def measure(files: dict[str, str | None], folder: Path) -> dict[str, Any]:
         "evaluation": read_json(folder / at.EVALUATION), "saliency": read_json(folder / at.METRICS / "saliency.json"),
         "site_verdicts": of_sites.set_index("prediction")["verdict"].dropna().to_dict(),
         **{name: table.to_dict("records") for name, table in tables.items()},
+    }  # fmt: skip
+
+
+def of_processor(found: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a run for each kind of processor, so that conclusions that change with it are seen."""
+    evaluation, hits = found["evaluation"], [row for row in found["drilling"] if row["places"] == 1]
+    return {
+        **{name: value for name, value in evaluation.items() if name.startswith(SCORES)},
+        "than_a_guess": evaluation["skill"]["constant"]["verdict"], "verdict": found["saliency"]["verdict"]["answer"],
+        "drilling": {row["rule"]: row["hits"] for row in hits},
     }  # fmt: skip
 
 
@@ -97,7 +107,10 @@ def main() -> None:
     halves, kept = files.pop("halves"), read_json(RESULTS) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        write_json(RESULTS, kept | ({"halves": measure_halves(files, folder)} if halves else measure(files, folder)))
+        found = {"halves": measure_halves(files, folder)} if halves else measure(files, folder)
+        if not halves:
+            found["processors"] = kept.get("processors", {}) | {processor(): of_processor(found)}
+        write_json(RESULTS, kept | found)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,17 @@ def test_tables_of_campaigns_are_those_of_their_rows():
         assert page(table) == (ROOT / f"benchmarks/{name.upper()}.md").read_text()
 
 
+def test_what_the_readme_says_of_other_machines():
+    table = pd.read_csv(ROOT / "benchmarks/stability.csv")
+    assert table["processor"].value_counts().tolist() == [11, 11]
+    ends = {name: (table[name].min(), table[name].max()) for name in ("auc_high", "site_auc", "structures.effect")}
+    said = "have tile AUC from {:.3f} to {:.3f}, site AUC from {:.3f} to {:.3f}, and an effect from {:+.3f} to {:+.3f}."
+    words = " ".join(README.split())
+    assert said.format(*(end for pair in ends.values() for end in pair)) in words
+    changed = [name for name in table.columns[table.columns.get_loc("above constant") :] if table[name].nunique() > 1]
+    assert ("All draw the same conclusions." in words) == (not changed)
+
+
 def test_what_the_readme_says_of_other_regions():
     table = pd.read_csv(ROOT / "benchmarks/regions.csv")
     words = " ".join(README.split())
@@ -143,6 +154,20 @@ def test_what_the_pages_say_of_prediction_sets_on_the_demo():
     held = interval(every, "coverage", ".1f", " %")
     assert f"right for {held}, with {every['mean_size']:.1f} of 4 classes" in " ".join(README.split())
     assert f"the sets hold {held} of the sites, by {every['mean_size']:.2f} of 4" in " ".join(EVALUATION.split())
+
+
+def test_the_great_basin_on_another_processor_is_said():
+    words, tiles = " ".join(README.split()), " ".join(EVALUATION.split())
+    other, here = GREAT_BASIN["processors"].values()
+    assert here["auc_high"] == GREAT_BASIN["evaluation"]["auc_high"]
+    assert (other["than_a_guess"], here["than_a_guess"]) == ("within noise of", "above")
+    said = "is *above* it here, and was *within noise* on another processor ({:.3f})"
+    assert said.format(other["auc_high"]) in words
+    assert min(of["drilling"]["at random"] - of["drilling"]["network"] for of in (other, here)) > 0  # no better
+    by_sites = GREAT_BASIN["evaluation"]["by_sites"]
+    auc, best = interval(by_sites, "auc_high"), by_sites["baseline_auc_high"]
+    assert f"its AUC is {auc}, and that of the nearest sites used in the same way {best:.3f}" in tiles
+    assert by_sites["baseline"] == "nearest_sites"
 
 
 def test_the_table_of_known_wells_on_the_demo():
