@@ -110,11 +110,11 @@ def page(table: pd.DataFrame) -> str:
         "`site` are the network's AUC out of fold. `tile_terrain` is that of the best baseline that is made of",
         "terrain, `site_best` that of the best of all baselines, both chosen by the very score that they are compared",
         "in. `tile_known` and `site_known` are those of trees that know where every structure is, though not which are",
-        "hot. What ends in `by_sites` predicts a tile from what is said of each of its sites, `best_by_sites` by the",
-        "best of all baselines; baselines of tiles give each site the score of its tile. `site_ceiling` is the AUC of",
-        "a site by the other sites of its tile.",
-        "`added_loss` is what the network changes in the log loss (nats) of a fit to the number of wells and the",
-        "position.", "",
+        "hot; they also learn from the tiles around a test part, which networks and baselines leave out. What ends in",
+        "`by_sites` predicts a tile from what is said of each of its sites, `best_by_sites` by the best of all",
+        "baselines; those of tiles give each site the score of its tile. `site_ceiling` is the AUC of a site by the",
+        "other sites of its tile. `added_loss` is what the network changes in the log loss (nats) of a fit to the number",
+        "of wells and the position.", "",
         *markdown_table(columns, rows), "",
         f"Means over regions, with Student's {CONFIDENCE:.0%} interval over regions:", "",
         *markdown_table(("difference", "mean", "interval", "least", "largest"), means),
@@ -129,7 +129,8 @@ def main() -> None:
         "seeds", nargs="*", type=int, metavar="SEED", help=f"{SEEDS[0]} to {SEEDS[-1]} if none is given"
     )
     code = sorted({path for stage in STAGES for path in code_of(at.CODE / f"stages/{stage}.py", at.CODE)})
-    key = fingerprint([load("params.yaml")], [at.CODE / path for path in code])[:7]
+    own = [Path(__file__).with_name(name) for name in ("regions.py", "known_structures.py")]
+    key = fingerprint([load("params.yaml")], [*own, *(at.CODE / path for path in code)])[:7]
     table = pd.DataFrame({"key": [], "seed": []})
     if RESULTS.exists():
         table = read_csv(RESULTS, dtype={"key": str}).query("key == @key")
