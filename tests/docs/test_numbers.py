@@ -13,6 +13,7 @@ from heatflow.explanation.verdict import USES
 from tests.docs.numbers import BASELINES, ENDS, GREAT_BASIN, IN_README, finished, interval, rows, staged, written
 from tests.helpers import ROOT
 
+DEFAULT = "heatflow's default: resampled patches"
 OVER = {"network": "+.3f", "hottest_site": "+.3f", "baseline": ".3f"}
 README, EVALUATION = ((ROOT / name).read_text() for name in ("README.md", "docs/evaluation.md"))
 
@@ -62,6 +63,19 @@ def test_tables_of_campaigns_are_those_of_their_rows():
     for name, page in (("regions", regions.page), ("stability", stability.page)):
         table = pd.read_csv(ROOT / f"benchmarks/{name}.csv", dtype={"key": str})
         assert page(table) == (ROOT / f"benchmarks/{name.upper()}.md").read_text()
+
+
+def test_what_the_page_says_of_the_experiments_of_the_source_report():
+    table = pd.read_csv(ROOT / "benchmarks/ABLATION_demo.csv").set_index("run")
+    page = " ".join((ROOT / "docs/experiments.md").read_text().split())
+    auc = table["auc_high"]
+    plain, turned, recipe = auc["plain Network-in-Network"], auc["and augmentation"], auc["the report's final recipe"]
+    assert f"AUC {plain:.3f} without and {turned:.3f} with them, surely below a guess." in page
+    assert table.loc["and augmentation", "auc_high_high"] < 0.5
+    assert f"as a whole is as good as a guess ({recipe:.3f})." in page
+    assert f"good*: {auc[DEFAULT]:.3f}. The tiles of the grid as they are have {plain:.3f}." in page
+    others = table[table["against"].isin([DEFAULT, "and dropout"])].drop(index=DEFAULT)
+    assert (others["auc_high_more_p"] >= 0.05).all()
 
 
 def test_what_the_readme_says_of_other_machines():
