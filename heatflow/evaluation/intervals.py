@@ -276,8 +276,8 @@ def compare(target: Target, predictions: dict[str, Prediction], seed: int) -> pd
             if drawn is not network:
                 difference = network[metric] - values
                 row |= _with_interval("difference", difference)
-                drawn = difference[1:][np.isfinite(difference[1:])]
-                row |= {"detectable": DETECTED * drawn.std(ddof=1) if len(drawn) > 1 else np.nan}
+                finite = difference[1:][np.isfinite(difference[1:])]
+                row |= {"detectable": DETECTED * finite.std(ddof=1) if len(finite) > 1 else np.nan}
                 row |= {"p": p_value(beyond(difference, RELEVANT.get(metric, 0))[1:])}
             rows.append(row)
     rows.append({"prediction": CEILING, "metric": "site_auc"} | _with_interval("value", _ceiling(target, resamples)))
