@@ -1,8 +1,9 @@
 """The Great Basin from raw files: python -m benchmarks.greatbasin ELEVATION WELLS [--faults FILE] [--structures FILE].
 
 Runs all stages by the params of docs/own-region.md in a folder of its own, and keeps the metrics in
-benchmarks/greatbasin.json, where README.md has its numbers from. With --halves it trains on the western half, predicts the eastern one, and goes
-back, and keeps only what comes of that. The files are those of data/sources.yaml; none of them is part of the project.
+benchmarks/greatbasin.json, where README.md has its numbers from. With --halves it trains on the western half, predicts
+the eastern one, and goes back, and keeps only what comes of that. The files are those of data/sources.yaml; none of
+them is part of the project.
 """
 
 import argparse
